@@ -1,0 +1,195 @@
+//! `manifest.toml`: which files the models are, what their outputs mean and how sure is sure enough.
+//! Parses and validates; opens no model.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::{JudgeError, Probability, Task};
+
+/// The file's name within the models folder.
+pub(super) const FILE_NAME: &str = "manifest.toml";
+/// The only format there is.
+const FORMAT: u32 = 1;
+/// Heads that answer yes or no have exactly these labels.
+const BINARY: [(&str, [&str; 2]); 3] =
+    [("settles", ["no", "yes"]), ("states_problem", ["no", "yes"]), ("is_value", ["no", "yes"])];
+
+/// A validated manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Format of the manifest itself.
+    pub format: u32,
+    /// The tokenizer all models share.
+    pub tokenizer: FileEntry,
+    /// One model a task, every task present.
+    #[serde(rename = "model")]
+    pub models: Vec<ModelEntry>,
+    /// Probabilities under which a finding is not certain enough to decide by itself.
+    pub thresholds: Thresholds,
+}
+
+/// A file and what it must hash to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Path relative to the models folder, inside it.
+    pub file: PathBuf,
+    /// SHA-256, 64 lower-case hex digits.
+    pub sha256: String,
+}
+
+/// One model.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// The task it answers.
+    pub id: Task,
+    /// Path relative to the models folder, inside it.
+    pub file: PathBuf,
+    /// SHA-256, 64 lower-case hex digits.
+    pub sha256: String,
+    /// Longer inputs lose their tail.
+    pub max_tokens: usize,
+    /// Its outputs.
+    #[serde(rename = "head")]
+    pub heads: Vec<Head>,
+}
+
+/// One output of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Name of the ONNX output.
+    pub output: String,
+    /// What its columns mean, in order.
+    pub labels: Arc<[String]>,
+}
+
+/// Probabilities under which a finding is not certain enough to decide by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// For the scene.
+    pub scene: Probability,
+    /// For the goods type.
+    pub goods_type: Probability,
+    /// For the message that first reports the problem.
+    pub first_report: Probability,
+    /// For the verdict on an evidence item.
+    pub evidence: Probability,
+    /// For a measured value.
+    pub measure: Probability,
+    /// The data they were chosen on.
+    #[serde(default)]
+    pub chosen_on: Option<String>,
+}
+
+impl Manifest {
+    /// Reads and validates `manifest.toml` of a models folder.
+    pub fn read(models_dir: &Path) -> Result<Manifest, JudgeError> {
+        let path = models_dir.join(FILE_NAME);
+        let text = std::fs::read_to_string(&path).map_err(|error| JudgeError::Missing {
+            what: "model manifest".to_owned(),
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        Manifest::parse(&text).map_err(|reason| JudgeError::Manifest { path, reason })
+    }
+
+    /// Parses and validates a manifest's text; the error says what is wrong and where.
+    pub fn parse(text: &str) -> Result<Manifest, String> {
+        let manifest: Manifest = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// The model of a task. Validation has made sure there is one.
+    pub fn model(&self, task: Task) -> Option<&ModelEntry> {
+        self.models.iter().find(|model| model.id == task)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.format != FORMAT {
+            return Err(format!("format is {}, this program reads {FORMAT}", self.format));
+        }
+        check_file("tokenizer", &self.tokenizer.file, &self.tokenizer.sha256)?;
+        for task in Task::ALL {
+            match self.models.iter().filter(|model| model.id == task).count() {
+                1 => {}
+                0 => return Err(format!("there is no [[model]] with id \"{task}\"")),
+                n => return Err(format!("there are {n} [[model]] entries with id \"{task}\"")),
+            }
+        }
+        self.models.iter().try_for_each(ModelEntry::validate)
+    }
+}
+
+impl ModelEntry {
+    fn validate(&self) -> Result<(), String> {
+        let what = format!("model {}", self.id);
+        check_file(&what, &self.file, &self.sha256)?;
+        if !(8..=65_536).contains(&self.max_tokens) {
+            return Err(format!("{what}: max_tokens is {}, expected 8 to 65536", self.max_tokens));
+        }
+        let expected: BTreeSet<&str> = self.id.heads().iter().copied().collect();
+        let found: BTreeSet<&str> = self.heads.iter().map(|head| head.output.as_str()).collect();
+        if expected != found || self.heads.len() != expected.len() {
+            let found: Vec<&str> = self.heads.iter().map(|head| head.output.as_str()).collect();
+            return Err(format!("{what}: expected heads {:?}, found {found:?}", self.id.heads()));
+        }
+        self.heads.iter().try_for_each(|head| head.validate(&what))
+    }
+}
+
+impl Head {
+    fn validate(&self, what: &str) -> Result<(), String> {
+        let what = format!("{what}: head {}", self.output);
+        let distinct: BTreeSet<&String> = self.labels.iter().collect();
+        if self.labels.len() < 2 || distinct.len() != self.labels.len() || self.labels.iter().any(String::is_empty) {
+            return Err(format!("{what}: labels must be two or more, distinct and not empty, found {:?}", self.labels));
+        }
+        for (head, labels) in BINARY {
+            if self.output == head && !self.labels.iter().eq(labels.iter()) {
+                return Err(format!("{what}: expected labels {labels:?}, found {:?}", self.labels));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_file(what: &str, file: &Path, sha256: &str) -> Result<(), String> {
+    let inside = file.components().all(|part| matches!(part, Component::Normal(_)));
+    if !inside || file.as_os_str().is_empty() {
+        return Err(format!("{what}: file \"{}\" is not a relative path inside the models folder", file.display()));
+    }
+    let hex = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if !hex {
+        return Err(format!("{what}: sha256 \"{sha256}\" is not 64 lower-case hex digits"));
+    }
+    Ok(())
+}
+
+/// Reads a file of the models folder and checks its hash. The bytes that were hashed are the bytes that get used.
+pub(super) fn read_checked(
+    what: &str,
+    models_dir: &Path,
+    file: &Path,
+    expected: &str,
+) -> Result<(PathBuf, Vec<u8>), JudgeError> {
+    let path = models_dir.join(file);
+    let bytes = std::fs::read(&path).map_err(|error| JudgeError::Missing {
+        what: what.to_owned(),
+        path: path.clone(),
+        reason: error.to_string(),
+    })?;
+    let found = hex::encode(Sha256::digest(&bytes));
+    if found != expected {
+        return Err(JudgeError::Hash { what: what.to_owned(), path, expected: expected.to_owned(), found });
+    }
+    Ok((path, bytes))
+}
