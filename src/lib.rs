@@ -1,1 +1,2 @@
-//! x
+//! Praetor: rule-driven arbitration of e-commerce after-sale disputes.
+pub mod sop;
