@@ -1,2 +1,4 @@
 //! Praetor: rule-driven arbitration of e-commerce after-sale disputes.
+pub mod case;
+pub mod lang;
 pub mod sop;
