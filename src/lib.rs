@@ -2,3 +2,4 @@
 pub mod case;
 pub mod lang;
 pub mod sop;
+pub mod store;

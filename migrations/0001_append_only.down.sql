@@ -1,0 +1,3 @@
+REVOKE SELECT ON praetor.migrations FROM praetor_app;
+REVOKE USAGE ON SCHEMA praetor FROM praetor_app;
+DROP FUNCTION praetor.refuse_change();

@@ -1,0 +1,3 @@
+DROP TABLE praetor.traces;
+DROP TABLE praetor.decisions;
+DROP TABLE praetor.cases;

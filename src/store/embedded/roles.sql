@@ -1,0 +1,5 @@
+CREATE ROLE praetor_owner LOGIN
+CREATE ROLE praetor_app LOGIN
+CREATE DATABASE praetor OWNER praetor_owner
+REVOKE ALL ON DATABASE praetor FROM PUBLIC
+GRANT CONNECT ON DATABASE praetor TO praetor_app

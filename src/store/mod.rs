@@ -1,0 +1,152 @@
+//! Everything that is kept, in PostgreSQL: decisions with their traces and cases, rule books, quarantined inputs.
+//! The only module with SQL. It appends and reads; it never changes or removes a record, and its runtime role could not.
+//! It deals in strings and bytes and knows nothing of what they mean.
+//!
+//! Queries are checked at compile time against the committed `.sqlx` folder (`.cargo/config.toml` sets SQLX_OFFLINE, so
+//! a DATABASE_URL in the environment never reaches the compiler). After a change to a query or a migration,
+//! `cargo xtask sqlx` renews that folder:
+//!
+//! 1. start a throw-away private cluster (`embedded`, which depends on nothing else, so this works while a query does
+//!    not compile), and with its psql apply, as `praetor_owner`: `bootstrap.sql`,
+//!    `CREATE TABLE praetor.migrations (version bigint PRIMARY KEY)`, and every `migrations/*.up.sql` in order;
+//! 2. touch this file, then run `cargo check --lib` with `DATABASE_URL` set to that cluster, `SQLX_OFFLINE=false` and
+//!    `SQLX_OFFLINE_DIR` set to an empty folder that exists: the macros write one file per query into it;
+//! 3. that folder is the new `.sqlx`; the committed one is current if and only if both hold the same files;
+//! 4. touch this file again: cargo does not track those variables.
+
+mod config;
+pub mod embedded;
+mod error;
+mod migrate;
+mod model;
+mod pack;
+mod read;
+mod write;
+
+use std::time::Duration;
+
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{ConnectOptions, Connection, PgPool};
+
+use config::{Address, As};
+use embedded::{Cluster, EmbeddedError, Left};
+
+pub use config::{StoreConfig, default_data_dir};
+pub use error::{Source, StoreError};
+pub use model::{
+    Hash, MigrationStatus, NewDecision, NewRejection, NewRulebook, Recorded, Rows, Status, StoredDecision,
+    StoredRejection,
+};
+
+const CONNECTIONS: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The open store. Close it when done: the last user of a private server stops it.
+pub struct Store {
+    pool: PgPool,
+    address: Address,
+    cluster: Option<Cluster>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database of a URL, or the private one, which is created and started if need be. Does not migrate.
+    pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        let (address, cluster) = match config.database_url.as_deref().filter(|url| !url.is_empty()) {
+            Some(url) => (Address::from_url(url)?, None),
+            None => {
+                let data_dir = config.data_dir.clone();
+                let cluster = blocking(move || Cluster::attach(&data_dir)).await?;
+                (Address::from_cluster(&cluster), Some(cluster))
+            }
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(address.options(As::App));
+        let store = Self { pool, address, cluster };
+        // The runtime role may not exist yet: only see that somebody is there.
+        store.connect(As::Itself).await?.close().await.map_err(StoreError::query("close"))?;
+        Ok(store)
+    }
+
+    /// The address, without password; for a private server, as the runtime role.
+    pub fn url(&self) -> String {
+        self.address.url(As::App)
+    }
+
+    /// The address as the owner of the tables, for a private server; the same as `url` for any other.
+    pub fn owner_url(&self) -> String {
+        self.address.url(As::Owner)
+    }
+
+    /// Closes all connections. The last user of a private server stops it, unless somebody else, such as psql, is
+    /// connected.
+    pub async fn close(self) -> Result<Left, StoreError> {
+        self.finish(false).await
+    }
+
+    /// Closes all connections and lets a private server run, for psql to use.
+    pub async fn leave_running(self) -> Result<Left, StoreError> {
+        self.finish(true).await
+    }
+
+    /// Stops the private server of a data folder, unless praetor processes use it.
+    pub async fn stop(config: &StoreConfig) -> Result<(), StoreError> {
+        let data_dir = config.data_dir.clone();
+        Ok(blocking(move || Cluster::stop(&data_dir)).await?)
+    }
+
+    async fn finish(mut self, keep_running: bool) -> Result<Left, StoreError> {
+        self.pool.close().await;
+        let Some(cluster) = self.cluster.take() else { return Ok(Left::Running) };
+        let keep = keep_running || self.visitors().await.unwrap_or(0) > 0;
+        Ok(blocking(move || cluster.detach(keep)).await?)
+    }
+
+    /// Sessions on the private server that are not praetor's.
+    async fn visitors(&self) -> Result<i64, StoreError> {
+        let what = "look at other sessions";
+        let mut connection = self.address.superuser().connect().await.map_err(StoreError::query(what))?;
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM pg_catalog.pg_stat_activity
+               WHERE backend_type = 'client backend' AND application_name <> 'praetor'"#
+        )
+        .fetch_one(&mut connection)
+        .await
+        .map_err(StoreError::query(what))?;
+        connection.close().await.map_err(StoreError::query(what))?;
+        Ok(count)
+    }
+
+    fn connect_error(&self, error: sqlx::Error) -> StoreError {
+        let said = error.as_database_error().map(|e| (e.code().unwrap_or_default().into_owned(), e.message().to_owned()));
+        match said {
+            Some((code, _)) if code == "22023" => StoreError::NotMigrated { source: error.into() },
+            Some((_, reason)) => StoreError::Connect { endpoint: self.url(), reason, source: error.into() },
+            None => {
+                let reason = match &error {
+                    sqlx::Error::Io(cause) => cause.to_string(),
+                    sqlx::Error::Tls(_) => "no TLS connection".to_owned(),
+                    _ => "it does not answer".to_owned(),
+                };
+                StoreError::Connect { endpoint: self.url(), reason, source: error.into() }
+            }
+        }
+    }
+}
+
+/// Runs what waits for locks and child processes off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EmbeddedError> + Send + 'static,
+) -> Result<T, EmbeddedError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(EmbeddedError::Program { program: "praetor", output: error.to_string() }),
+    }
+}

@@ -1,0 +1,162 @@
+//! What goes into the store and what comes out: plain strings and bytes. Meaning is the callers' business.
+
+use chrono::{DateTime, Utc};
+
+/// A SHA-256.
+pub type Hash = [u8; 32];
+
+/// A decision to record, with all that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDecision {
+    /// Content-addressed id, `dec_…`.
+    pub id: String,
+    /// The ticket decided upon.
+    pub ticket_id: String,
+    /// Hash of the case file.
+    pub case_hash: Hash,
+    /// The case file, canonical JSON.
+    pub case: Vec<u8>,
+    /// `auto`, `review` or `rejected_input`.
+    pub outcome: String,
+    /// The governing SOP; set together with its version.
+    pub sop_id: Option<String>,
+    /// The SOP's version, from 1.
+    pub sop_version: Option<i32>,
+    /// The remedy's id.
+    pub remedy_kind: Option<String>,
+    /// Refund in fen.
+    pub refund_fen: Option<i64>,
+    /// Compensation in fen.
+    pub compensation_fen: Option<i64>,
+    /// The whole decision, canonical JSON.
+    pub body: Vec<u8>,
+    /// What led to it, canonical JSON.
+    pub trace: Vec<u8>,
+}
+
+/// How many records were new.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Written now.
+    pub inserted: u64,
+    /// Recorded before, with the same content.
+    pub already: u64,
+}
+
+/// A recorded decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDecision {
+    /// Content-addressed id, `dec_…`.
+    pub id: String,
+    /// Position in the order of recording.
+    pub seq: i64,
+    /// The ticket decided upon.
+    pub ticket_id: String,
+    /// Hash of the case file.
+    pub case_hash: Hash,
+    /// `auto`, `review` or `rejected_input`.
+    pub outcome: String,
+    /// The governing SOP.
+    pub sop_id: Option<String>,
+    /// The SOP's version.
+    pub sop_version: Option<i32>,
+    /// The remedy's id.
+    pub remedy_kind: Option<String>,
+    /// Refund in fen.
+    pub refund_fen: Option<i64>,
+    /// Compensation in fen.
+    pub compensation_fen: Option<i64>,
+    /// The whole decision, canonical JSON.
+    pub body: Vec<u8>,
+    /// When it was recorded, by the database's clock.
+    pub created_at: DateTime<Utc>,
+}
+
+/// An input that is no case file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRejection {
+    /// File name, or `-`.
+    pub source: String,
+    /// Line in it, from 1.
+    pub line: i64,
+    /// What is wrong, as a JSON text.
+    pub errors: String,
+    /// The input's bytes.
+    pub input: Vec<u8>,
+}
+
+/// A quarantined input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRejection {
+    /// Position in the order of recording.
+    pub id: i64,
+    /// File name, or `-`.
+    pub source: String,
+    /// Line in it, from 1.
+    pub line: i64,
+    /// What is wrong, as a JSON text.
+    pub errors: String,
+    /// The input's bytes.
+    pub input: Vec<u8>,
+    /// When it was recorded, by the database's clock.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A compiled rule book to keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRulebook {
+    /// Hash of its canonical bytes.
+    pub hash: Hash,
+    /// The pack's id.
+    pub pack_id: String,
+    /// Its canonical bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// One migration and whether it is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationStatus {
+    /// Its number.
+    pub version: i64,
+    /// Its name.
+    pub name: String,
+    /// Whether the database has it.
+    pub applied: bool,
+}
+
+/// Row counts of the tables.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Decisions.
+    pub decisions: i64,
+    /// Traces.
+    pub traces: i64,
+    /// Case files.
+    pub cases: i64,
+    /// Rule books.
+    pub rulebooks: i64,
+    /// Quarantined inputs.
+    pub rejections: i64,
+}
+
+/// The state of the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The server's version, e.g. `16.14`.
+    pub server_version: String,
+    /// The address, without password.
+    pub url: String,
+    /// The private server's folder, if it is one.
+    pub cluster: Option<std::path::PathBuf>,
+    /// All migrations this program knows, in order.
+    pub migrations: Vec<MigrationStatus>,
+    /// Row counts; None before migration.
+    pub rows: Option<Rows>,
+}
+
+impl Status {
+    /// True if the database has every migration.
+    pub fn is_current(&self) -> bool {
+        self.migrations.iter().all(|migration| migration.applied)
+    }
+}
