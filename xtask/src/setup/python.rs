@@ -1,0 +1,119 @@
+//! Python and pip, which only fetch: what is missing is told in one line with its remedy.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::ctx::{Ctx, answers};
+
+/// Marks, in what pip prints, of an index that cannot be reached.
+const UNREACHABLE: &[&str] = &[
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "ProxyError",
+    "Max retries exceeded",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "Connection refused",
+    "Connection reset",
+];
+
+/// Runs pip quietly; its error is one line: what is missing, or pip's own last words.
+pub(crate) fn pip(ctx: &Ctx, args: &[&str]) -> Result<()> {
+    require_pip()?;
+    let out = ctx
+        .command("python3")
+        .args([
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--retries",
+            "2",
+        ])
+        .args(args)
+        .output()?;
+    if out.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&out.stderr);
+    bail!("{}", reason(&said));
+}
+
+/// Says what to install when python3 or its pip is missing.
+pub(crate) fn require_pip() -> Result<()> {
+    if !answers("python3", &["--version"]) {
+        bail!(
+            "python3 is missing; it fetches the pinned libraries. Install it with pip \
+             (Debian, Ubuntu: apt-get install python3 python3-pip)"
+        );
+    }
+    if !answers("python3", &["-m", "pip", "--version"]) {
+        bail!(
+            "python3 has no pip; run `python3 -m ensurepip --user` or install it \
+             (Debian, Ubuntu: apt-get install python3-pip)"
+        );
+    }
+    Ok(())
+}
+
+/// Creates a virtual environment in that folder unless it is there.
+pub(crate) fn venv(ctx: &Ctx, folder: &Path) -> Result<()> {
+    require_pip()?;
+    if folder.join("bin/python3").exists() {
+        return Ok(());
+    }
+    let out = ctx
+        .command("python3")
+        .args(["-m", "venv"])
+        .arg(folder)
+        .output()?;
+    if !out.status.success() {
+        bail!(
+            "python3 cannot make a virtual environment; install its venv module (Debian, Ubuntu: apt-get install \
+             python3-venv): {}",
+            last_line(&String::from_utf8_lossy(&out.stdout))
+        );
+    }
+    Ok(())
+}
+
+fn reason(said: &str) -> String {
+    if UNREACHABLE.iter().any(|mark| said.contains(mark)) {
+        "no network: pip cannot reach the Python package index (a proxy or a mirror is taken from pip's own \
+         configuration)"
+            .to_owned()
+    } else {
+        format!("pip failed: {}", last_line(said))
+    }
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("it said nothing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn an_unreachable_index_is_called_no_network() {
+        let said = "WARNING: Retrying after connection broken by 'NewConnectionError(...)'\n\
+                    ERROR: No matching distribution found for onnxruntime==1.31.1\n";
+        assert!(reason(said).starts_with("no network"));
+    }
+
+    #[test]
+    fn other_failures_keep_pip_s_last_words() {
+        assert_eq!(
+            reason("ERROR: no space left\n\n"),
+            "pip failed: ERROR: no space left"
+        );
+        assert_eq!(reason(""), "pip failed: it said nothing");
+    }
+}

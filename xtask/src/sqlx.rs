@@ -1,0 +1,197 @@
+//! The committed query data: .sqlx is what the queries were checked against, so it has to be what the migrations
+//! and the queries of this very commit give. Nothing here connects to a database that it did not start, and the
+//! committed data is rewritten only when asked for.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+
+use crate::ctx::{self, Ctx};
+use crate::setup::{self, Found};
+
+/// File name to content.
+type Queries = BTreeMap<String, Vec<u8>>;
+
+/// Proves that regenerated query data equals the committed data, byte for byte.
+pub(crate) fn prove(ctx: &Ctx, found: &Found) -> Result<()> {
+    let fresh = regenerate(ctx, found)?;
+    let committed = read(&ctx.root.join(".sqlx"))?;
+    let differences = differences(&committed, &fresh);
+    if !differences.is_empty() {
+        bail!(
+            ".sqlx is not what the queries and migrations give; run `cargo xtask sqlx` and commit it:\n  {}",
+            differences.join("\n  ")
+        );
+    }
+    println!("    {} queries, each as committed", committed.len());
+    Ok(())
+}
+
+/// `cargo xtask sqlx`: replaces the committed data by regenerated data.
+pub(crate) fn rewrite(ctx: &Ctx) -> Result<()> {
+    let found = setup::all(ctx)?;
+    let fresh = regenerate(ctx, &found)?;
+    let folder = ctx.root.join(".sqlx");
+    let committed = read(&folder).unwrap_or_default();
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    for line in differences(&committed, &fresh) {
+        println!("    {line}");
+    }
+    for name in committed.keys().filter(|name| !fresh.contains_key(*name)) {
+        fs::remove_file(folder.join(name))?;
+    }
+    for (name, bytes) in &fresh {
+        fs::write(folder.join(name), bytes)?;
+    }
+    println!("    .sqlx holds {} queries", fresh.len());
+    Ok(())
+}
+
+/// Migrates a private database, checks every query against it, and returns what that gave.
+fn regenerate(ctx: &Ctx, found: &Found) -> Result<Queries> {
+    let folder = ctx.target.join("sqlx-check");
+    let queries = folder.join("queries");
+    discard(&queries)?;
+    fs::create_dir_all(&queries).with_context(|| format!("cannot create {}", queries.display()))?;
+    let database = Database::start(ctx, found, &folder.join("data"))?;
+
+    // The macros ask the database only when they are expanded, and cargo does not see what they read. A flag that
+    // nothing uses, new each time, makes cargo expand this one crate again and leaves every other build alone.
+    let nonce = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+    let mut check = ctx.cargo(&[
+        "rustc",
+        "--locked",
+        "--package",
+        "praetor",
+        "--lib",
+        "--profile",
+        "check",
+    ]);
+    check
+        .args(["--", "--cfg", &format!("sqlx_proof=\"{nonce}\"")])
+        .env("SQLX_OFFLINE", "false")
+        .env("SQLX_OFFLINE_DIR", &queries)
+        .env("DATABASE_URL", &database.url);
+    ctx::run(&mut check)?;
+    read(&queries)
+}
+
+/// A private Postgres, stopped when dropped.
+struct Database<'a> {
+    ctx: &'a Ctx,
+    found: &'a Found,
+    program: PathBuf,
+    data: PathBuf,
+    url: String,
+}
+
+impl<'a> Database<'a> {
+    /// Starts it with every migration applied, owned by the role that may read every table.
+    fn start(ctx: &'a Ctx, found: &'a Found, data: &Path) -> Result<Database<'a>> {
+        let program = ctx.target.join("debug/praetor");
+        if !program.is_file() {
+            bail!(
+                "{} is not built yet; run `cargo build` first",
+                program.display()
+            );
+        }
+        let mut database = Database {
+            ctx,
+            found,
+            program,
+            data: data.to_path_buf(),
+            url: String::new(),
+        };
+        // What an interrupted run left may still be running, and was migrated by an older build.
+        if data.exists() {
+            let _ = ctx::status(&mut database.praetor(&["db", "stop"]));
+            discard(data)?;
+        }
+        ctx::run(&mut database.praetor(&["db", "migrate"]))?;
+        database.url = ctx::output(&mut database.praetor(&["db", "url", "--owner"]))?
+            .trim()
+            .to_owned();
+        Ok(database)
+    }
+
+    fn praetor(&self, args: &[&str]) -> Command {
+        let mut command = self.ctx.command(&self.program);
+        command.args(args).arg("--data-dir").arg(&self.data);
+        self.found.tell(&mut command);
+        command
+    }
+}
+
+impl Drop for Database<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = ctx::run(&mut self.praetor(&["db", "stop"])) {
+            eprintln!("warning: {error:#}");
+        }
+    }
+}
+
+fn differences(committed: &Queries, fresh: &Queries) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, bytes) in fresh {
+        match committed.get(name) {
+            None => lines.push(format!("{name} is missing")),
+            Some(old) if old != bytes => lines.push(format!("{name} differs")),
+            Some(_) => {}
+        }
+    }
+    for name in committed.keys().filter(|name| !fresh.contains_key(*name)) {
+        lines.push(format!("{name} belongs to no query any more"));
+    }
+    lines
+}
+
+fn read(folder: &Path) -> Result<Queries> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut queries = Queries::new();
+    for entry in entries {
+        let entry = entry?;
+        let bytes = fs::read(entry.path())
+            .with_context(|| format!("cannot read {}", entry.path().display()))?;
+        queries.insert(entry.file_name().to_string_lossy().into_owned(), bytes);
+    }
+    Ok(queries)
+}
+
+fn discard(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_difference_is_told() {
+        let files = |list: &[(&str, &str)]| -> Queries {
+            list.iter()
+                .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
+                .collect()
+        };
+        let committed = files(&[("same", "1"), ("changed", "1"), ("gone", "1")]);
+        let fresh = files(&[("same", "1"), ("changed", "2"), ("new", "1")]);
+        assert_eq!(
+            differences(&committed, &fresh),
+            [
+                "changed differs",
+                "new is missing",
+                "gone belongs to no query any more"
+            ]
+        );
+        assert!(differences(&fresh, &fresh).is_empty());
+    }
+}

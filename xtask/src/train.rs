@@ -1,0 +1,41 @@
+//! `cargo xtask train`: the models, trained and exported in a virtual environment under the target folder.
+//! The environment is made from the pinned requirements, and made anew when they change.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use crate::ctx::{self, Ctx};
+use crate::setup::{python, sha256};
+
+const REQUIREMENTS: &str = "models/training/requirements.txt";
+const SCRIPT: &str = "models/training/train.py";
+
+/// Runs the training script with the given arguments.
+pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<()> {
+    let requirements = ctx.root.join(REQUIREMENTS);
+    let wanted = sha256(&requirements)?;
+    let folder = ctx.target.join("train");
+    let venv = folder.join("venv");
+    let stamp = folder.join("requirements.sha256");
+    let python = venv.join("bin/python3");
+    if fs::read_to_string(&stamp).ok().as_deref() != Some(wanted.as_str()) {
+        println!("==> a virtual environment with {REQUIREMENTS}");
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        python::venv(ctx, &venv)?;
+        let mut pip = ctx.command(&python);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+        ]);
+        ctx::run(pip.arg(&requirements)).context("cannot install the training requirements")?;
+        fs::write(&stamp, &wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    }
+    println!("==> {SCRIPT}");
+    ctx::run(ctx.command(&python).arg(SCRIPT).args(args))
+}
