@@ -1,0 +1,36 @@
+# syntax=docker/dockerfile:1
+# The program, its model runtime, models and SOP packs on a slim Debian, run by an unprivileged user.
+# Postgres is a service of its own: see docker-compose.yml.
+
+FROM rust:1.95-bookworm AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3 python3-pip \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+# The pinned ONNX Runtime, checked by sha256: the same table as on a laptop.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo xtask setup onnxruntime
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo build --release --locked --package praetor
+RUN mkdir /out \
+    && cp target/release/praetor /out/ \
+    && cp -r target/runtime/onnxruntime-* /out/onnxruntime
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates libgcc-s1 tini tzdata \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /var/lib/praetor --create-home praetor
+COPY --from=build /out/praetor /usr/local/bin/praetor
+COPY --from=build /out/onnxruntime /opt/praetor/runtime/onnxruntime
+COPY models/ /opt/praetor/models/
+COPY sop_rules/ /opt/praetor/sop_rules/
+COPY examples/ /opt/praetor/examples/
+COPY LICENSE /opt/praetor/
+RUN ln -s "$(ls /opt/praetor/runtime/onnxruntime/libonnxruntime.so.*)" /opt/praetor/runtime/libonnxruntime.so
+ENV PRAETOR_ORT_LIB=/opt/praetor/runtime/libonnxruntime.so
+WORKDIR /opt/praetor
+USER 10001
+ENTRYPOINT ["tini", "--", "praetor"]
+CMD ["--help"]
