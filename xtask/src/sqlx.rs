@@ -62,15 +62,7 @@ fn regenerate(ctx: &Ctx, found: &Found) -> Result<Queries> {
     // The macros ask the database only when they are expanded, and cargo does not see what they read. A flag that
     // nothing uses, new each time, makes cargo expand this one crate again and leaves every other build alone.
     let nonce = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
-    let mut check = ctx.cargo(&[
-        "rustc",
-        "--locked",
-        "--package",
-        "praetor",
-        "--lib",
-        "--profile",
-        "check",
-    ]);
+    let mut check = ctx.cargo(&["rustc", "--locked", "--package", "praetor", "--lib", "--profile", "check"]);
     check
         .args(["--", "--cfg", &format!("sqlx_proof=\"{nonce}\"")])
         .env("SQLX_OFFLINE", "false")
@@ -94,27 +86,16 @@ impl<'a> Database<'a> {
     fn start(ctx: &'a Ctx, found: &'a Found, data: &Path) -> Result<Database<'a>> {
         let program = ctx.target.join("debug/praetor");
         if !program.is_file() {
-            bail!(
-                "{} is not built yet; run `cargo build` first",
-                program.display()
-            );
+            bail!("{} is not built yet; run `cargo build` first", program.display());
         }
-        let mut database = Database {
-            ctx,
-            found,
-            program,
-            data: data.to_path_buf(),
-            url: String::new(),
-        };
+        let mut database = Database { ctx, found, program, data: data.to_path_buf(), url: String::new() };
         // What an interrupted run left may still be running, and was migrated by an older build.
         if data.exists() {
             let _ = ctx::status(&mut database.praetor(&["db", "stop"]));
             discard(data)?;
         }
         ctx::run(&mut database.praetor(&["db", "migrate"]))?;
-        database.url = ctx::output(&mut database.praetor(&["db", "url", "--owner"]))?
-            .trim()
-            .to_owned();
+        database.url = ctx::output(&mut database.praetor(&["db", "url", "--owner"]))?.trim().to_owned();
         Ok(database)
     }
 
@@ -150,13 +131,11 @@ fn differences(committed: &Queries, fresh: &Queries) -> Vec<String> {
 }
 
 fn read(folder: &Path) -> Result<Queries> {
-    let entries =
-        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut queries = Queries::new();
     for entry in entries {
         let entry = entry?;
-        let bytes = fs::read(entry.path())
-            .with_context(|| format!("cannot read {}", entry.path().display()))?;
+        let bytes = fs::read(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()))?;
         queries.insert(entry.file_name().to_string_lossy().into_owned(), bytes);
     }
     Ok(queries)
@@ -178,19 +157,13 @@ mod tests {
     #[test]
     fn every_kind_of_difference_is_told() {
         let files = |list: &[(&str, &str)]| -> Queries {
-            list.iter()
-                .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
-                .collect()
+            list.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
         };
         let committed = files(&[("same", "1"), ("changed", "1"), ("gone", "1")]);
         let fresh = files(&[("same", "1"), ("changed", "2"), ("new", "1")]);
         assert_eq!(
             differences(&committed, &fresh),
-            [
-                "changed differs",
-                "new is missing",
-                "gone belongs to no query any more"
-            ]
+            ["changed differs", "new is missing", "gone belongs to no query any more"]
         );
         assert!(differences(&fresh, &fresh).is_empty());
     }

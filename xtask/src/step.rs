@@ -23,10 +23,7 @@ pub(crate) struct Steps {
 impl Steps {
     /// No step yet; the clock of the whole starts here.
     pub(crate) fn new() -> Steps {
-        Steps {
-            done: Vec::new(),
-            started: Instant::now(),
-        }
+        Steps { done: Vec::new(), started: Instant::now() }
     }
 
     /// Runs one step and says how it ended. Returns whether it passed.
@@ -41,11 +38,7 @@ impl Steps {
             }
         };
         let took = start.elapsed();
-        let word = if outcome == Outcome::Passed {
-            "ok"
-        } else {
-            "FAILED"
-        };
+        let word = if outcome == Outcome::Passed { "ok" } else { "FAILED" };
         println!("    {name}: {word} in {}", seconds(took));
         self.done.push((name.to_owned(), outcome, took));
         outcome == Outcome::Passed
@@ -54,19 +47,13 @@ impl Steps {
     /// Records a step that was not run, and why.
     pub(crate) fn skip(&mut self, name: &str, why: &str) {
         println!("\n==> {name}\n    {name}: skipped, {why}");
-        self.done
-            .push((name.to_owned(), Outcome::Skipped, Duration::ZERO));
+        self.done.push((name.to_owned(), Outcome::Skipped, Duration::ZERO));
     }
 
     /// Prints every step with its time and the closing count.
     pub(crate) fn finish(self) -> ExitCode {
         println!("\nSummary ({} in all)", seconds(self.started.elapsed()));
-        let width = self
-            .done
-            .iter()
-            .map(|(name, ..)| name.len())
-            .max()
-            .unwrap_or(0);
+        let width = self.done.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
         for (name, outcome, took) in &self.done {
             let word = match outcome {
                 Outcome::Passed => "ok",
@@ -76,11 +63,7 @@ impl Steps {
             println!("  {name:<width$}  {word:<7}  {:>8}", seconds(*took));
         }
         println!("\n{}", self.closing_line());
-        if self.count(Outcome::Failed) == 0 {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }
+        if self.count(Outcome::Failed) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     fn closing_line(&self) -> String {
@@ -92,10 +75,7 @@ impl Steps {
     }
 
     fn count(&self, which: Outcome) -> usize {
-        self.done
-            .iter()
-            .filter(|(_, outcome, _)| *outcome == which)
-            .count()
+        self.done.iter().filter(|(_, outcome, _)| *outcome == which).count()
     }
 }
 

@@ -36,19 +36,9 @@ pub(crate) fn run(ctx: &Ctx) -> Result<ExitCode> {
         let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
         ctx::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     });
-    let built = steps.run("build", || {
-        ctx::run(&mut cargo(&[
-            "build",
-            "--locked",
-            "--workspace",
-            "--bins",
-            "--tests",
-        ]))
-    });
+    let built = steps.run("build", || ctx::run(&mut cargo(&["build", "--locked", "--workspace", "--bins", "--tests"])));
     if built {
-        steps.run("tests", || {
-            ctx::run(&mut cargo(&["test", "--locked", "--workspace"]))
-        });
+        steps.run("tests", || ctx::run(&mut cargo(&["test", "--locked", "--workspace"])));
         let program = ctx.target.join("debug/praetor");
         for command in ["check", "test"] {
             steps.run(&format!("sop {command}"), || {
@@ -64,16 +54,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<ExitCode> {
         }
     }
     if answers("cargo", &["deny", "--version"]) {
-        steps.run("deny", || {
-            ctx::run(&mut cargo(&[
-                "deny",
-                "--workspace",
-                "check",
-                "bans",
-                "licenses",
-                "sources",
-            ]))
-        });
+        steps.run("deny", || ctx::run(&mut cargo(&["deny", "--workspace", "check", "bans", "licenses", "sources"])));
     } else {
         steps.skip("deny", "cargo-deny is not installed");
     }

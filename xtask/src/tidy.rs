@@ -30,12 +30,7 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn new(path: &str, line: usize, rule: &'static str, message: impl Into<String>) -> Finding {
-        Finding {
-            path: path.to_owned(),
-            line,
-            rule,
-            message: message.into(),
-        }
+        Finding { path: path.to_owned(), line, rule, message: message.into() }
     }
 }
 
@@ -82,15 +77,8 @@ fn check(files: &[TrackedFile]) -> Vec<Finding> {
 
 /// What git tracks, and new files that it does not ignore.
 fn tracked(ctx: &Ctx) -> Result<Vec<TrackedFile>> {
-    let args = [
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ];
-    let list = ctx::output(ctx.command("git").args(args))
-        .context("tidy reads the list of files from git")?;
+    let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let list = ctx::output(ctx.command("git").args(args)).context("tidy reads the list of files from git")?;
     let mut files = Vec::new();
     for path in list.split('\0').filter(|path| !path.is_empty()) {
         // A file that is removed but not yet committed is still listed.

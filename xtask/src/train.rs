@@ -21,18 +21,10 @@ pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<()> {
     let python = venv.join("bin/python3");
     if fs::read_to_string(&stamp).ok().as_deref() != Some(wanted.as_str()) {
         println!("==> a virtual environment with {REQUIREMENTS}");
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         python::venv(ctx, &venv)?;
         let mut pip = ctx.command(&python);
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--requirement",
-        ]);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
         ctx::run(pip.arg(&requirements)).context("cannot install the training requirements")?;
         fs::write(&stamp, &wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     }

