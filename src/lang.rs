@@ -7,9 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A language of messages and explanations. Chinese is the default: the platform's users read it.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {
     /// Chinese, simplified.
@@ -93,12 +91,7 @@ mod tests {
 
     #[test]
     fn tags_are_read_by_their_primary_subtag() {
-        for (tag, lang) in [
-            ("zh", Lang::Zh),
-            ("zh-CN", Lang::Zh),
-            ("zh_CN.UTF-8", Lang::Zh),
-            ("EN-us", Lang::En),
-        ] {
+        for (tag, lang) in [("zh", Lang::Zh), ("zh-CN", Lang::Zh), ("zh_CN.UTF-8", Lang::Zh), ("EN-us", Lang::En)] {
             assert_eq!(tag.parse::<Lang>().unwrap(), lang, "{tag}");
         }
         for tag in ["", "fr", "english", "-zh"] {

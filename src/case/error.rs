@@ -83,11 +83,7 @@ impl CaseErrors {
 
     /// All errors, one a line.
     pub fn message(&self, lang: Lang) -> String {
-        self.errors
-            .iter()
-            .map(|error| error.message(lang))
-            .collect::<Vec<_>>()
-            .join("\n")
+        self.errors.iter().map(|error| error.message(lang)).collect::<Vec<_>>().join("\n")
     }
 
     pub(super) fn one(error: CaseError) -> CaseErrors {
@@ -99,22 +95,12 @@ impl CaseErrors {
         if errors.len() < MAX_ERRORS {
             errors.push(last);
         }
-        CaseErrors {
-            ticket_id: None,
-            errors,
-        }
+        CaseErrors { ticket_id: None, errors }
     }
 
     /// The errors of a list; `None` when it is empty.
     pub(super) fn of(errors: Vec<CaseError>) -> Option<CaseErrors> {
-        if errors.is_empty() {
-            None
-        } else {
-            Some(CaseErrors {
-                ticket_id: None,
-                errors,
-            })
-        }
+        if errors.is_empty() { None } else { Some(CaseErrors { ticket_id: None, errors }) }
     }
 
     pub(super) fn with_ticket_id(self, ticket_id: Option<TicketId>) -> CaseErrors {
@@ -154,23 +140,11 @@ pub(super) struct Collector {
 
 impl Collector {
     pub(super) fn add(&mut self, path: &Path<'_>, value: Option<&Value>, rule: Rule) {
-        let index = self
-            .errors
-            .partition_point(|(place, _)| path.cmp_place(place).is_ge());
+        let index = self.errors.partition_point(|(place, _)| path.cmp_place(place).is_ge());
         if index < MAX_ERRORS {
             let value = value.map(shorten).unwrap_or_default();
             self.errors.truncate(MAX_ERRORS - 1);
-            self.errors.insert(
-                index,
-                (
-                    path.place(),
-                    CaseError {
-                        path: path.to_string(),
-                        value,
-                        rule,
-                    },
-                ),
-            );
+            self.errors.insert(index, (path.place(), CaseError { path: path.to_string(), value, rule }));
         }
     }
 
@@ -226,17 +200,10 @@ mod tests {
     #[test]
     fn long_values_are_cut_between_characters() {
         assert_eq!(shorten(&json!("短")), "\"短\"");
-        for value in [
-            json!("证".repeat(9_000)),
-            json!("😀".repeat(9_000)),
-            json!(vec![1; 9_000]),
-        ] {
+        for value in [json!("证".repeat(9_000)), json!("😀".repeat(9_000)), json!(vec![1; 9_000])] {
             let shown = shorten(&value);
             assert_eq!(shown.chars().count(), MAX_VALUE_CHARS + 1, "{shown}");
-            assert!(
-                shown.ends_with('…') && !shown.contains('\u{FFFD}'),
-                "{shown}"
-            );
+            assert!(shown.ends_with('…') && !shown.contains('\u{FFFD}'), "{shown}");
         }
     }
 
@@ -251,16 +218,7 @@ mod tests {
         }
         path.push(Step::Key(Cow::Borrowed("absent")), usize::MAX);
         collector.add(&path, None, Rule::Missing);
-        let paths: Vec<_> = collector
-            .into_errors()
-            .into_iter()
-            .map(|e| e.path)
-            .collect();
-        assert_eq!(
-            paths,
-            (0..MAX_ERRORS)
-                .map(|i| format!("$[{i}]"))
-                .collect::<Vec<_>>()
-        );
+        let paths: Vec<_> = collector.into_errors().into_iter().map(|e| e.path).collect();
+        assert_eq!(paths, (0..MAX_ERRORS).map(|i| format!("$[{i}]")).collect::<Vec<_>>());
     }
 }

@@ -16,10 +16,7 @@ pub(super) fn name(text: &str) -> Result<String, Rule> {
     if actual == 0 {
         Err(Rule::Empty)
     } else if actual > MAX_ID_CHARS as u64 {
-        Err(Rule::TooLong {
-            limit: MAX_ID_CHARS,
-            actual,
-        })
+        Err(Rule::TooLong { limit: MAX_ID_CHARS, actual })
     } else if !text.validate_non_control_character() {
         Err(Rule::ControlCharacter)
     } else {
@@ -100,14 +97,8 @@ mod tests {
 
     #[test]
     fn ids_are_trimmed() {
-        assert_eq!(
-            " AB70000\t".parse::<TicketId>().map(String::from),
-            Ok("AB70000".to_owned())
-        );
-        assert_eq!(
-            "一二三".parse::<OrderId>().map(String::from),
-            Ok("一二三".to_owned())
-        );
+        assert_eq!(" AB70000\t".parse::<TicketId>().map(String::from), Ok("AB70000".to_owned()));
+        assert_eq!("一二三".parse::<OrderId>().map(String::from), Ok("一二三".to_owned()));
     }
 
     #[test]
@@ -117,12 +108,6 @@ mod tests {
         assert_eq!(id(" \u{3000}\n"), Err(Rule::Empty));
         assert_eq!(id("A\u{0}B"), Err(Rule::ControlCharacter));
         assert!(id(&"单".repeat(MAX_ID_CHARS)).is_ok());
-        assert_eq!(
-            id(&"单".repeat(MAX_ID_CHARS + 1)),
-            Err(Rule::TooLong {
-                limit: MAX_ID_CHARS,
-                actual: 65
-            })
-        );
+        assert_eq!(id(&"单".repeat(MAX_ID_CHARS + 1)), Err(Rule::TooLong { limit: MAX_ID_CHARS, actual: 65 }));
     }
 }

@@ -24,29 +24,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, CaseErrors> {
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let offset = error.valid_up_to();
-        let value = format!(
-            "0x{}",
-            hex::encode(&bytes[offset..bytes.len().min(offset + 1)])
-        );
-        CaseErrors::one(CaseError {
-            path: "$".to_owned(),
-            value,
-            rule: Rule::NotUtf8 { offset },
-        })
+        let value = format!("0x{}", hex::encode(&bytes[offset..bytes.len().min(offset + 1)]));
+        CaseErrors::one(CaseError { path: "$".to_owned(), value, rule: Rule::NotUtf8 { offset } })
     })?;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
 
     let mut state = State::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = Seed(&mut state)
-        .deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value));
+    let read = Seed(&mut state).deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match read {
         Ok(value) => CaseErrors::of(state.errors).map_or(Ok(value), Err),
         Err(error) => {
-            let last = state
-                .too_deep
-                .unwrap_or_else(|| syntax_error(state.path.to_string(), text, &error));
+            let last = state.too_deep.unwrap_or_else(|| syntax_error(state.path.to_string(), text, &error));
             Err(CaseErrors::ending_in(state.errors, last))
         }
     }
@@ -54,40 +43,22 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, CaseErrors> {
 
 /// The error of a ticket over [`MAX_BYTES`].
 pub(super) fn too_large() -> CaseError {
-    CaseError {
-        path: "$".to_owned(),
-        value: String::new(),
-        rule: Rule::TooLarge { limit: MAX_BYTES },
-    }
+    CaseError { path: "$".to_owned(), value: String::new(), rule: Rule::TooLarge { limit: MAX_BYTES } }
 }
 
 fn syntax_error(path: String, text: &str, error: &serde_json::Error) -> CaseError {
-    let line = text
-        .split('\n')
-        .nth(error.line().saturating_sub(1))
-        .unwrap_or_default();
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
     // The library counts bytes and stops after the one it did not like.
     let before = line.floor_char_boundary(error.column().saturating_sub(1).min(line.len()));
     let (head, tail) = line.split_at(before);
     let skipped = head.chars().count().saturating_sub(EXCERPT_BEFORE);
-    let excerpt: String = head
-        .chars()
-        .skip(skipped)
-        .chain(tail.chars().take(EXCERPT_AFTER))
-        .collect();
+    let excerpt: String = head.chars().skip(skipped).chain(tail.chars().take(EXCERPT_AFTER)).collect();
     let rule = if error.is_eof() {
         Rule::JsonTruncated
     } else {
-        Rule::JsonSyntax {
-            line: error.line(),
-            column: head.chars().count() + 1,
-        }
+        Rule::JsonSyntax { line: error.line(), column: head.chars().count() + 1 }
     };
-    CaseError {
-        path,
-        value: shorten_text(excerpt.trim_end()),
-        rule,
-    }
+    CaseError { path, value: shorten_text(excerpt.trim_end()), rule }
 }
 
 /// What is known while reading. After a failure `path` still points at the value where it happened.
@@ -115,11 +86,7 @@ impl Seed<'_> {
             return Ok(());
         }
         let path = self.0.path.to_string();
-        self.0.too_deep = Some(CaseError {
-            path,
-            value: String::new(),
-            rule: Rule::JsonDepth { limit: MAX_DEPTH },
-        });
+        self.0.too_deep = Some(CaseError { path, value: String::new(), rule: Rule::JsonDepth { limit: MAX_DEPTH } });
         Err(E::custom("nested too deep"))
     }
 }
@@ -156,9 +123,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("not a finite number"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -196,16 +161,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
                     free.insert(value);
                 }
                 Entry::Occupied(taken) => {
-                    self.0
-                        .path
-                        .push(Step::Key(Cow::Owned(taken.key().clone())), 0);
+                    self.0.path.push(Step::Key(Cow::Owned(taken.key().clone())), 0);
                     let path = self.0.path.to_string();
                     self.0.path.pop();
-                    self.0.add(CaseError {
-                        path,
-                        value: shorten(&value),
-                        rule: Rule::DuplicateKey,
-                    });
+                    self.0.add(CaseError { path, value: shorten(&value), rule: Rule::DuplicateKey });
                 }
             }
         }

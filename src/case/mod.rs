@@ -202,10 +202,7 @@ impl std::str::FromStr for Party {
     type Err = Rule;
 
     fn from_str(text: &str) -> Result<Self, Rule> {
-        [Party::Buyer, Party::Seller]
-            .into_iter()
-            .find(|party| party.as_str() == text)
-            .ok_or(Rule::UnknownParty)
+        [Party::Buyer, Party::Seller].into_iter().find(|party| party.as_str() == text).ok_or(Rule::UnknownParty)
     }
 }
 

@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Rule;
 
 /// An amount of money in fen (1/100 yuan). Never negative.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fen(i64);
 
@@ -47,9 +45,7 @@ impl Fen {
             return Err(Rule::MoneyDecimals);
         }
         let yuan: i64 = yuan.parse().map_err(|_| Rule::MoneyRange)?;
-        let fen: i64 = format!("{decimals:0<2}")
-            .parse()
-            .map_err(|_| Rule::MoneyFormat)?;
+        let fen: i64 = format!("{decimals:0<2}").parse().map_err(|_| Rule::MoneyFormat)?;
         yuan.checked_mul(100)
             .and_then(|y| y.checked_add(fen))
             .map(Fen)
@@ -182,14 +178,7 @@ mod tests {
 
     #[test]
     fn plain_decimals_are_read() {
-        for (text, fen) in [
-            ("0", 0),
-            ("0.00", 0),
-            ("12", 1200),
-            ("12.3", 1230),
-            ("12.34", 1234),
-            ("007.05", 705),
-        ] {
+        for (text, fen) in [("0", 0), ("0.00", 0), ("12", 1200), ("12.3", 1230), ("12.34", 1234), ("007.05", 705)] {
             assert_eq!(Fen::from_decimal_str(text), Ok(Fen(fen)), "{text}");
         }
         assert_eq!(Fen::from_decimal_str("9999999999.99"), Ok(Fen::MAX_READ));
@@ -198,35 +187,19 @@ mod tests {
     #[test]
     fn everything_else_breaks_a_rule() {
         for text in [
-            "", " ", ".", "1.", ".5", "+1", "1e3", "1,000.00", " 1", "1 ", "１２", "¥12", "12元",
-            "0x1", "NaN", "-", "--1",
+            "", " ", ".", "1.", ".5", "+1", "1e3", "1,000.00", " 1", "1 ", "１２", "¥12", "12元", "0x1", "NaN", "-",
+            "--1",
         ] {
-            assert_eq!(
-                Fen::from_decimal_str(text),
-                Err(Rule::MoneyFormat),
-                "{text:?}"
-            );
+            assert_eq!(Fen::from_decimal_str(text), Err(Rule::MoneyFormat), "{text:?}");
         }
         for text in ["-1", "-0.00", "-12.345"] {
-            assert_eq!(
-                Fen::from_decimal_str(text),
-                Err(Rule::MoneyNegative),
-                "{text:?}"
-            );
+            assert_eq!(Fen::from_decimal_str(text), Err(Rule::MoneyNegative), "{text:?}");
         }
         for text in ["1.000", "0.001", "12.3400"] {
-            assert_eq!(
-                Fen::from_decimal_str(text),
-                Err(Rule::MoneyDecimals),
-                "{text:?}"
-            );
+            assert_eq!(Fen::from_decimal_str(text), Err(Rule::MoneyDecimals), "{text:?}");
         }
         for text in ["10000000000.00", "99999999999999999999999999"] {
-            assert_eq!(
-                Fen::from_decimal_str(text),
-                Err(Rule::MoneyRange),
-                "{text:?}"
-            );
+            assert_eq!(Fen::from_decimal_str(text), Err(Rule::MoneyRange), "{text:?}");
         }
     }
 
@@ -245,11 +218,7 @@ mod tests {
     fn a_currency_is_three_capital_letters() {
         assert_eq!("CNY".parse(), Ok(Currency::CNY));
         for text in ["", "cny", "CN", "CNYY", "C1Y", "元", "人民币"] {
-            assert_eq!(
-                text.parse::<Currency>(),
-                Err(Rule::CurrencyFormat),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<Currency>(), Err(Rule::CurrencyFormat), "{text:?}");
         }
     }
 

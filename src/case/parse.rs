@@ -9,24 +9,17 @@ use super::error::CaseErrors;
 use super::hash::CaseHash;
 use super::reader::Reader;
 use super::{
-    Case, Claim, Currency, Evidence, EvidenceId, Item, LogisticsEvent, MAX_BYTES, MAX_EVIDENCE,
-    MAX_MESSAGES, Message, Order, Return, Rule, Seller, json,
+    Case, Claim, Currency, Evidence, EvidenceId, Item, LogisticsEvent, MAX_BYTES, MAX_EVIDENCE, MAX_MESSAGES, Message,
+    Order, Return, Rule, Seller, json,
 };
 
 pub(super) fn case(bytes: &[u8]) -> Result<Case, CaseErrors> {
     let value = json::read(bytes)?;
-    let ticket_id = || {
-        value
-            .get("ticket_id")
-            .and_then(Value::as_str)
-            .and_then(|id| id.parse().ok())
-    };
+    let ticket_id = || value.get("ticket_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
     let canonical = canonical(&value).map_err(|errors| errors.with_ticket_id(ticket_id()))?;
     let mut reader = Reader::default();
     let case = ticket(&mut reader, &value, canonical);
-    reader
-        .finish(case)
-        .map_err(|errors| errors.with_ticket_id(ticket_id()))
+    reader.finish(case).map_err(|errors| errors.with_ticket_id(ticket_id()))
 }
 
 /// The value's RFC 8785 form. It has the ticket's limit too: numbers can grow when written out in full (1e20), and a case
@@ -104,20 +97,12 @@ fn order<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Order> {
 /// The rules' amounts are in yuan, so an order in another currency cannot be decided by them.
 fn currency<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Currency> {
     let currency: Currency = reader.parsed(value)?;
-    if currency == Currency::CNY {
-        Some(currency)
-    } else {
-        reader.refuse(value, Rule::CurrencyUnsupported)
-    }
+    if currency == Currency::CNY { Some(currency) } else { reader.refuse(value, Rule::CurrencyUnsupported) }
 }
 
 fn items<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Vec<Item>> {
     let items = reader.list(value, None, item)?;
-    if items.is_empty() {
-        reader.refuse(value, Rule::Empty)
-    } else {
-        Some(items)
-    }
+    if items.is_empty() { reader.refuse(value, Rule::Empty) } else { Some(items) }
 }
 
 fn item<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Item> {
@@ -126,12 +111,7 @@ fn item<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Item> {
     let spec = o.optional("spec", Reader::text);
     let quantity = o.required("quantity", Reader::quantity);
     let unit_price = o.required("unit_price", Reader::money);
-    Some(Item {
-        title: title?,
-        spec: spec?,
-        quantity: quantity?,
-        unit_price: unit_price?,
-    })
+    Some(Item { title: title?, spec: spec?, quantity: quantity?, unit_price: unit_price? })
 }
 
 fn seller<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Seller> {
@@ -144,10 +124,7 @@ fn returned<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Return> {
     let mut o = reader.object(value)?;
     let waybill = o.optional("waybill", Reader::parsed);
     let signed_at = o.optional("signed_at", Reader::time);
-    Some(Return {
-        waybill: waybill?,
-        signed_at: signed_at?,
-    })
+    Some(Return { waybill: waybill?, signed_at: signed_at? })
 }
 
 fn claim<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Claim> {
@@ -156,12 +133,7 @@ fn claim<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Claim> {
     let kind = o.required("kind", Reader::name);
     let reason = o.required("reason", Reader::text);
     let statement = o.required("statement", Reader::text);
-    Some(Claim {
-        filed_at: filed_at?,
-        kind: kind?,
-        reason: reason?,
-        statement: statement?,
-    })
+    Some(Claim { filed_at: filed_at?, kind: kind?, reason: reason?, statement: statement? })
 }
 
 fn message<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Message> {
@@ -169,11 +141,7 @@ fn message<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Message> {
     let at = o.required("at", Reader::time);
     let from = o.required("from", Reader::parsed);
     let text = o.required("text", Reader::text);
-    Some(Message {
-        at: at?,
-        from: from?,
-        text: text?,
-    })
+    Some(Message { at: at?, from: from?, text: text? })
 }
 
 fn all_evidence<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Vec<Evidence>> {
@@ -218,9 +186,5 @@ fn logistics_event<'v>(reader: &mut Reader<'v>, value: &'v Value) -> Option<Logi
     let at = o.required("at", Reader::time);
     let status = o.required("status", Reader::text);
     let detail = o.required("detail", Reader::text);
-    Some(LogisticsEvent {
-        at: at?,
-        status: status?,
-        detail: detail?,
-    })
+    Some(LogisticsEvent { at: at?, status: status?, detail: detail? })
 }

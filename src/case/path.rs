@@ -98,21 +98,10 @@ mod tests {
         let key = |k: &'static str| Step::Key(Cow::Borrowed(k));
         assert_eq!(path(vec![]), "$");
         assert_eq!(
-            path(vec![
-                key("order"),
-                key("items"),
-                Step::Index(0),
-                key("unit_price")
-            ]),
+            path(vec![key("order"), key("items"), Step::Index(0), key("unit_price")]),
             "$.order.items[0].unit_price"
         );
-        assert_eq!(
-            path(vec![key("a b"), key("单\"号")]),
-            r#"$["a b"]["单\"号"]"#
-        );
-        assert_eq!(
-            path(vec![Step::Key(Cow::Owned("x".repeat(90)))]),
-            format!(r#"$["{}…"]"#, "x".repeat(40))
-        );
+        assert_eq!(path(vec![key("a b"), key("单\"号")]), r#"$["a b"]["单\"号"]"#);
+        assert_eq!(path(vec![Step::Key(Cow::Owned("x".repeat(90)))]), format!(r#"$["{}…"]"#, "x".repeat(40)));
     }
 }

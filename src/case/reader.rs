@@ -40,9 +40,7 @@ impl<'v> Reader<'v> {
             (None, None) => Err(CaseErrors::one(CaseError {
                 path: "$".to_owned(),
                 value: String::new(),
-                rule: Rule::WrongType {
-                    expected: Expected::Object,
-                },
+                rule: Rule::WrongType { expected: Expected::Object },
             })),
         }
     }
@@ -50,16 +48,8 @@ impl<'v> Reader<'v> {
     /// The fields of an object.
     pub(super) fn object(&mut self, value: &'v Value) -> Option<Object<'_, 'v>> {
         match value {
-            Value::Object(fields) => Some(Object {
-                reader: self,
-                fields,
-            }),
-            _ => self.refuse(
-                value,
-                Rule::WrongType {
-                    expected: Expected::Object,
-                },
-            ),
+            Value::Object(fields) => Some(Object { reader: self, fields }),
+            _ => self.refuse(value, Rule::WrongType { expected: Expected::Object }),
         }
     }
 
@@ -71,12 +61,7 @@ impl<'v> Reader<'v> {
         mut read: impl FnMut(&mut Self, &'v Value) -> Option<T>,
     ) -> Option<Vec<T>> {
         let Value::Array(values) = value else {
-            return self.refuse(
-                value,
-                Rule::WrongType {
-                    expected: Expected::List,
-                },
-            );
+            return self.refuse(value, Rule::WrongType { expected: Expected::List });
         };
         let actual = values.len();
         if let Some(limit) = limit.filter(|limit| actual > *limit) {
@@ -95,19 +80,9 @@ impl<'v> Reader<'v> {
     pub(super) fn text(&mut self, value: &'v Value) -> Option<String> {
         let text = self.str(value, Expected::Text)?;
         // A text of so many bytes cannot have more characters, which saves counting those of most texts.
-        let actual = if text.len() > MAX_TEXT_CHARS {
-            text.length().unwrap_or_default()
-        } else {
-            0
-        };
+        let actual = if text.len() > MAX_TEXT_CHARS { text.length().unwrap_or_default() } else { 0 };
         if actual > MAX_TEXT_CHARS as u64 {
-            return self.refuse(
-                value,
-                Rule::TooLong {
-                    limit: MAX_TEXT_CHARS,
-                    actual,
-                },
-            );
+            return self.refuse(value, Rule::TooLong { limit: MAX_TEXT_CHARS, actual });
         }
         if text.contains('\0') {
             return self.refuse(value, Rule::ControlCharacter);
@@ -139,12 +114,7 @@ impl<'v> Reader<'v> {
     /// How many. JSON has one kind of number, so `2.0` is as good as `2`.
     pub(super) fn quantity(&mut self, value: &'v Value) -> Option<u32> {
         let Some(number) = value.as_f64().filter(|n| n.fract() == 0.0) else {
-            return self.refuse(
-                value,
-                Rule::WrongType {
-                    expected: Expected::Integer,
-                },
-            );
+            return self.refuse(value, Rule::WrongType { expected: Expected::Integer });
         };
         if !number.validate_range(Some(1.0), Some(f64::from(MAX_QUANTITY)), None, None) {
             return self.refuse(value, Rule::QuantityRange);
@@ -154,8 +124,7 @@ impl<'v> Reader<'v> {
 
     fn parse<T: FromStr<Err = Rule>>(&mut self, value: &'v Value, expected: Expected) -> Option<T> {
         let text = self.str(value, expected)?;
-        text.parse()
-            .map_or_else(|rule| self.refuse(value, rule), Some)
+        text.parse().map_or_else(|rule| self.refuse(value, rule), Some)
     }
 
     fn str(&mut self, value: &'v Value, expected: Expected) -> Option<&'v str> {
@@ -196,25 +165,13 @@ impl<'v> Object<'_, 'v> {
 
     /// Reports a field that was read but does not go with another one.
     pub(super) fn refuse(&mut self, name: &'static str, rule: Rule) {
-        self.at(name, |reader, value| {
-            reader.errors.add(&reader.path, value, rule)
-        });
+        self.at(name, |reader, value| reader.errors.add(&reader.path, value, rule));
     }
 
-    fn at<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&mut Reader<'v>, Option<&'v Value>) -> T,
-    ) -> T {
-        let found = self
-            .fields
-            .iter()
-            .enumerate()
-            .find(|(_, (key, _))| *key == name);
+    fn at<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Reader<'v>, Option<&'v Value>) -> T) -> T {
+        let found = self.fields.iter().enumerate().find(|(_, (key, _))| *key == name);
         let position = found.map_or(usize::MAX, |(position, _)| position);
-        self.reader
-            .path
-            .push(Step::Key(Cow::Borrowed(name)), position);
+        self.reader.path.push(Step::Key(Cow::Borrowed(name)), position);
         let read = read(self.reader, found.map(|(_, (_, value))| value));
         self.reader.path.pop();
         read

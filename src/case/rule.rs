@@ -115,10 +115,7 @@ impl Expected {
             Expected::List => lang.pick("数组", "a list"),
             Expected::Text => lang.pick("字符串", "a string"),
             Expected::Integer => lang.pick("整数", "a whole number"),
-            Expected::Money => lang.pick(
-                "金额字符串，例如 \"12.34\"",
-                "an amount as a string, such as \"12.34\"",
-            ),
+            Expected::Money => lang.pick("金额字符串，例如 \"12.34\"", "an amount as a string, such as \"12.34\""),
             Expected::Time => lang.pick(
                 "时间字符串，例如 \"2026-03-14T10:18:52+08:00\"",
                 "a time as a string, such as \"2026-03-14T10:18:52+08:00\"",
@@ -229,16 +226,10 @@ impl Rule {
             Rule::MoneyNegative => "an amount must not be negative".to_owned(),
             Rule::MoneyDecimals => "an amount has at most two decimals".to_owned(),
             Rule::MoneyRange => format!("an amount is at most {}", Fen::MAX_READ),
-            Rule::FreightAboveTotal => {
-                "the freight must not be above the total, which includes it".to_owned()
-            }
-            Rule::CurrencyFormat => {
-                "a currency is a code of three capital letters, such as CNY".to_owned()
-            }
+            Rule::FreightAboveTotal => "the freight must not be above the total, which includes it".to_owned(),
+            Rule::CurrencyFormat => "a currency is a code of three capital letters, such as CNY".to_owned(),
             Rule::CurrencyUnsupported => "this currency is not supported; only CNY is".to_owned(),
-            Rule::TimeFormat => {
-                "a time is written as in RFC 3339, such as 2026-03-14T10:18:52+08:00".to_owned()
-            }
+            Rule::TimeFormat => "a time is written as in RFC 3339, such as 2026-03-14T10:18:52+08:00".to_owned(),
             Rule::TimeOffsetMissing => "the time lacks its UTC offset, such as +08:00".to_owned(),
             Rule::TimeRange => "a time lies in the years 2000 to 2099".to_owned(),
             Rule::QuantityRange => format!("a quantity is 1 to {MAX_QUANTITY}"),

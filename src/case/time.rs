@@ -22,12 +22,7 @@ pub struct Timestamp(DateTime<FixedOffset>);
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2099;
 
 /// How people write times when they forget the offset.
-const WITHOUT_OFFSET: [&str; 4] = [
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%d %H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M",
-    "%Y-%m-%d %H:%M",
-];
+const WITHOUT_OFFSET: [&str; 4] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
 
 impl Timestamp {
     /// A timestamp of this point in time; `None` outside the years 2000 to 2099.
@@ -64,11 +59,7 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, Rule> {
         match DateTime::parse_from_rfc3339(text) {
             Ok(at) => Timestamp::new(at).ok_or(Rule::TimeRange),
-            Err(_)
-                if WITHOUT_OFFSET
-                    .iter()
-                    .any(|form| NaiveDateTime::parse_from_str(text, form).is_ok()) =>
-            {
+            Err(_) if WITHOUT_OFFSET.iter().any(|form| NaiveDateTime::parse_from_str(text, form).is_ok()) => {
                 Err(Rule::TimeOffsetMissing)
             }
             Err(_) => Err(Rule::TimeFormat),
@@ -125,26 +116,14 @@ mod tests {
         assert_eq!(shanghai, utc);
         assert_eq!(shanghai.to_string(), "2026-03-14T10:18:52+08:00");
         assert_eq!(utc.to_string(), "2026-03-14T02:18:52+00:00");
-        assert_eq!(
-            at("2026-03-14T10:18:52.250+08:00").to_string(),
-            "2026-03-14T10:18:52.250+08:00"
-        );
+        assert_eq!(at("2026-03-14T10:18:52.250+08:00").to_string(), "2026-03-14T10:18:52.250+08:00");
         assert!(at("2026-03-14T10:18:53+08:00") > utc);
     }
 
     #[test]
     fn a_missing_offset_is_an_error_of_its_own() {
-        for text in [
-            "2026-03-14T10:18:52",
-            "2026-03-14 10:18:52",
-            "2026-03-14T10:18:52.5",
-            "2026-03-14 10:18",
-        ] {
-            assert_eq!(
-                text.parse::<Timestamp>(),
-                Err(Rule::TimeOffsetMissing),
-                "{text}"
-            );
+        for text in ["2026-03-14T10:18:52", "2026-03-14 10:18:52", "2026-03-14T10:18:52.5", "2026-03-14 10:18"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(Rule::TimeOffsetMissing), "{text}");
         }
     }
 
@@ -168,18 +147,12 @@ mod tests {
 
     #[test]
     fn zero_dates_and_far_futures_are_out_of_range() {
-        for text in [
-            "0001-01-01T00:00:00Z",
-            "1970-01-01T00:00:00Z",
-            "1999-12-31T23:59:59+08:00",
-            "9999-12-31T23:59:59Z",
-        ] {
+        for text in
+            ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1999-12-31T23:59:59+08:00", "9999-12-31T23:59:59Z"]
+        {
             assert_eq!(text.parse::<Timestamp>(), Err(Rule::TimeRange), "{text}");
         }
-        assert_eq!(
-            at("2099-12-31T23:00:00+08:00").checked_add(TimeDelta::hours(1)),
-            None
-        );
+        assert_eq!(at("2099-12-31T23:00:00+08:00").checked_add(TimeDelta::hours(1)), None);
     }
 
     proptest! {

@@ -170,10 +170,9 @@ impl Scale {
     fn parse(self, text: &str) -> Result<i64, SyntaxError> {
         match self {
             Self::Duration => parse_duration(text),
-            Self::Integer => text
-                .trim()
-                .parse()
-                .map_err(|_| SyntaxError(format!("`{}` is not an integer", text.trim()))),
+            Self::Integer => {
+                text.trim().parse().map_err(|_| SyntaxError(format!("`{}` is not an integer", text.trim())))
+            }
         }
     }
 
@@ -247,7 +246,9 @@ mod tests {
 
     #[test]
     fn reads_durations() {
-        for (text, seconds) in [("48h", 172_800), ("7d", 604_800), ("1d12h", 129_600), ("48h1s", 172_801), ("90m", 5_400)] {
+        for (text, seconds) in
+            [("48h", 172_800), ("7d", 604_800), ("1d12h", 129_600), ("48h1s", 172_801), ("90m", 5_400)]
+        {
             assert_eq!(parse_duration(text), Ok(seconds));
         }
         for text in ["", "48", "h", "1h1h", "1m1h", "-1h", "1.5h", "99999999999999999d", "48H"] {

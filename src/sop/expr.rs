@@ -217,11 +217,7 @@ impl Checker<'_> {
     fn no_overload(&self, e: &IdedExpr, name: &str, types: &[Type]) -> ExprError {
         let shown = name.trim_matches('_').replace("_?_:", "? :");
         let types = types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        self.fail(
-            e,
-            format!("`{shown}` 不能用于（{types}）"),
-            format!("`{shown}` cannot be applied to ({types})"),
-        )
+        self.fail(e, format!("`{shown}` 不能用于（{types}）"), format!("`{shown}` cannot be applied to ({types})"))
     }
 }
 

@@ -58,7 +58,11 @@ impl Table {
         let live: Vec<usize> = (0..rows.len()).filter(|&i| !rows[i].iter().any(IntervalSet::is_empty)).collect();
 
         let mut gaps = Vec::new();
-        Cover { rows: &rows, domain: &domain, memo: HashMap::new(), gaps: &mut gaps }.walk(0, live.clone(), &mut Vec::new());
+        Cover { rows: &rows, domain: &domain, memo: HashMap::new(), gaps: &mut gaps }.walk(
+            0,
+            live.clone(),
+            &mut Vec::new(),
+        );
 
         let mut overlaps = Vec::new();
         for (n, &a) in live.iter().enumerate() {
@@ -77,8 +81,11 @@ impl Table {
                 }
                 let before: Vec<usize> = live.iter().copied().filter(|&j| j < i).collect();
                 let mut left = Vec::new();
-                Cover { rows: &rows, domain: &rows[i], memo: HashMap::new(), gaps: &mut left }
-                    .walk(0, before, &mut Vec::new());
+                Cover { rows: &rows, domain: &rows[i], memo: HashMap::new(), gaps: &mut left }.walk(
+                    0,
+                    before,
+                    &mut Vec::new(),
+                );
                 left.is_empty()
             })
             .collect();

@@ -3,10 +3,10 @@
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
+use super::Store;
 use super::config::As;
 use super::error::StoreError;
 use super::model::{MigrationStatus, Rows, Status};
-use super::Store;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// Lies in our schema: one schema holds all that is ours.

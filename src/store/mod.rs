@@ -125,7 +125,8 @@ impl Store {
     }
 
     fn connect_error(&self, error: sqlx::Error) -> StoreError {
-        let said = error.as_database_error().map(|e| (e.code().unwrap_or_default().into_owned(), e.message().to_owned()));
+        let said =
+            error.as_database_error().map(|e| (e.code().unwrap_or_default().into_owned(), e.message().to_owned()));
         match said {
             Some((code, _)) if code == "22023" => StoreError::NotMigrated { source: error.into() },
             Some((_, reason)) => StoreError::Connect { endpoint: self.url(), reason, source: error.into() },

@@ -13,8 +13,11 @@ pub(super) fn pack(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
 }
 
 pub(super) fn unpack(what: &'static str, id: &str, packed: &[u8]) -> Result<Vec<u8>, StoreError> {
-    zstd::stream::decode_all(packed)
-        .map_err(|error| StoreError::Damaged { what, id: id.to_owned(), source: Some(error.into()) })
+    zstd::stream::decode_all(packed).map_err(|error| StoreError::Damaged {
+        what,
+        id: id.to_owned(),
+        source: Some(error.into()),
+    })
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> Hash {

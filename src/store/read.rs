@@ -1,9 +1,9 @@
 //! Reads records back. Whatever carries a hash is checked against it before it is handed out.
 
+use super::Store;
 use super::error::StoreError;
 use super::model::{Hash, StoredDecision, StoredRejection};
 use super::pack::{proven, unpack};
-use super::Store;
 
 /// A row of `decisions` as the driver gives it.
 struct DecisionRow {

@@ -1,10 +1,10 @@
 //! Appends records, many at a time, each call in one transaction. What is there already is left as it is: recording the
 //! same thing twice changes nothing, recording something else under the same id is an error.
 
+use super::Store;
 use super::error::StoreError;
 use super::model::{Hash, NewDecision, NewRejection, NewRulebook, Recorded};
 use super::pack::{pack, sha256};
-use super::Store;
 
 impl Store {
     /// Records decisions with their cases and traces, all or none.

@@ -136,7 +136,8 @@ impl Cluster {
         }
         let include = "\ninclude = 'praetor.conf'\n";
         let conf = fresh.join("postgresql.conf");
-        let mut file = std::fs::OpenOptions::new().append(true).open(&conf).map_err(EmbeddedError::io("open", &conf))?;
+        let mut file =
+            std::fs::OpenOptions::new().append(true).open(&conf).map_err(EmbeddedError::io("open", &conf))?;
         file.write_all(include.as_bytes()).map_err(EmbeddedError::io("write", &conf))?;
         self.configure(&fresh)?;
         self.create_roles(&fresh)?;
@@ -149,7 +150,10 @@ impl Cluster {
         std::fs::write(&sql, include_str!("roles.sql")).map_err(EmbeddedError::io("write", &sql))?;
         let input = std::fs::File::open(&sql).map_err(EmbeddedError::io("open", &sql))?;
         let mut command = self.account.command(self.binaries.program("postgres"));
-        command.args(["--single", "-c", "exit_on_error=on", "-c", "log_min_messages=error", "-D"]).arg(data).arg("postgres");
+        command
+            .args(["--single", "-c", "exit_on_error=on", "-c", "log_min_messages=error", "-D"])
+            .arg(data)
+            .arg("postgres");
         command.stdin(input);
         let result = run("postgres", &mut command);
         std::fs::remove_file(&sql).map_err(EmbeddedError::io("remove", &sql))?;
@@ -190,7 +194,10 @@ impl Cluster {
                 State::Changing | State::Orphans => {
                     return Err(EmbeddedError::Program {
                         program: "postgres",
-                        output: format!("the server has been neither up nor down for {PATIENCE_S} s\n{}", self.log_end()),
+                        output: format!(
+                            "the server has been neither up nor down for {PATIENCE_S} s\n{}",
+                            self.log_end()
+                        ),
                     });
                 }
             }

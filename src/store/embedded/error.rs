@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// No folder holds initdb, pg_ctl and postgres.
-    #[error("no PostgreSQL 15 or newer found; install one, set PRAETOR_PG_BIN to its bin folder, or set DATABASE_URL (looked in: {searched})")]
+    #[error(
+        "no PostgreSQL 15 or newer found; install one, set PRAETOR_PG_BIN to its bin folder, or set DATABASE_URL (looked in: {searched})"
+    )]
     NoBinaries {
         /// The places looked at, comma separated.
         searched: String,
@@ -30,7 +32,9 @@ pub enum EmbeddedError {
         found: String,
     },
     /// Running as root, and nobody to become.
-    #[error("PostgreSQL does not run as root, and neither a `postgres` nor a `nobody` user exists to run it; create one or set DATABASE_URL")]
+    #[error(
+        "PostgreSQL does not run as root, and neither a `postgres` nor a `nobody` user exists to run it; create one or set DATABASE_URL"
+    )]
     NoAccount,
     /// Running as root, and the unprivileged user cannot get at something.
     #[error("the user `{user}` who runs PostgreSQL cannot reach {path}; choose another place or open its parent folders", path = path.display())]
