@@ -35,4 +35,4 @@ BEGIN
         CREATE SCHEMA praetor AUTHORIZATION praetor_owner;
     END IF;
 END
-$$
+$$;

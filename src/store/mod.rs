@@ -85,6 +85,11 @@ impl Store {
         self.address.url(As::Owner)
     }
 
+    /// True if this is praetor's own private server.
+    pub fn is_private(&self) -> bool {
+        self.cluster.is_some()
+    }
+
     /// Closes all connections. The last user of a private server stops it, unless somebody else, such as psql, is
     /// connected.
     pub async fn close(self) -> Result<Left, StoreError> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::account::Account;
 use super::binaries::Binaries;
 use super::error::EmbeddedError;
-use super::layout::Layout;
+use super::layout::{DATA, LOG, Layout};
 use super::lock::{StartLock, UserLock};
 use super::postmaster::{self, PORT, State};
 
@@ -212,8 +212,9 @@ impl Cluster {
         }
         // pg_ctl puts the server into a session of its own: Ctrl-C at our terminal does not reach it.
         let mut command = self.account.command(self.binaries.program("pg_ctl"));
-        command.args(["start", "--silent", "--wait", "--timeout", &PATIENCE_S.to_string(), "-D"]);
-        command.arg(&self.layout.data).arg("-l").arg(&self.layout.log);
+        // It starts the server through a shell with paths in double quotes: relative ones keep a folder's name out of it.
+        command.args(["start", "--silent", "--wait", "--timeout", &PATIENCE_S.to_string()]);
+        command.args(["-D", DATA, "-l", LOG]).current_dir(&self.layout.home);
         run("pg_ctl", &mut command).map(|_| ()).map_err(|error| match error {
             EmbeddedError::Program { program, output } => {
                 EmbeddedError::Program { program, output: format!("{output}\n{}", self.log_end()) }

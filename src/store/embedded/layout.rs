@@ -12,6 +12,10 @@ use super::error::EmbeddedError;
 
 /// `sun_path` holds 108 bytes with its final zero; the server adds `/.s.PGSQL.5432.lock`.
 const LONGEST_SOCKET_FOLDER: usize = 107 - "/.s.PGSQL.5432.lock".len();
+/// The data folder's name in the cluster's home.
+pub(super) const DATA: &str = "data";
+/// The log's name in the cluster's home.
+pub(super) const LOG: &str = "server.log";
 /// Where root keeps what the server's user could not reach in root's own folders.
 const SYSTEM_FOLDER: &str = "/var/lib/praetor";
 
@@ -49,8 +53,8 @@ impl Layout {
             socket_dir = PathBuf::from(format!("/tmp/praetor-{tag}"));
         }
         let layout = Self {
-            data: home.join("data"),
-            log: home.join("server.log"),
+            data: home.join(DATA),
+            log: home.join(LOG),
             shelf: PathBuf::from(SYSTEM_FOLDER),
             start_lock: data_dir.join("postgres.start.lock"),
             user_lock: data_dir.join("postgres.users.lock"),

@@ -1,0 +1,131 @@
+//! `praetor db`: the database for people with psql. Shows where it is, migrates it, reports on it, stops a private server.
+//! Prints no password and changes no record.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::lang::Lang;
+use crate::store::{Status, Store, StoreConfig};
+
+/// Look after the database.
+#[derive(Debug, clap::Args)]
+pub struct DbArgs {
+    #[command(subcommand)]
+    command: DbCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum DbCommand {
+    /// Print the database's URL, for psql; a private server is started and stays up until `praetor db stop`
+    Url {
+        /// Act as the owner of the tables instead of the runtime role (private server only)
+        #[arg(long)]
+        owner: bool,
+    },
+    /// Create roles and schema where missing and apply all pending migrations
+    Migrate,
+    /// Print server, migrations and row counts; exits with 1 while migrations are pending
+    Status,
+    /// Stop the private server if no praetor process uses it
+    Stop,
+}
+
+/// Runs the command. Fails with what to do about it.
+pub async fn run(
+    args: &DbArgs,
+    config: &StoreConfig,
+    lang: Lang,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    match args.command {
+        DbCommand::Url { owner } => url(config, owner, lang, out).await?,
+        DbCommand::Migrate => migrate(config, lang, out).await?,
+        DbCommand::Status => return status(config, lang, out).await,
+        DbCommand::Stop => {
+            Store::stop(config).await?;
+            writeln!(out, "{}", lang.pick("数据库服务已停止", "the database server is stopped"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn url(
+    config: &StoreConfig,
+    owner: bool,
+    lang: Lang,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let store = Store::open(config).await?;
+    let url = if owner { store.owner_url() } else { store.url() };
+    let private = store.is_private();
+    store.leave_running().await?;
+    writeln!(out, "{url}")?;
+    if private {
+        let hint = lang.pick(
+            "数据库服务保持运行；用完后执行 praetor db stop",
+            "the server stays up; run `praetor db stop` when done",
+        );
+        writeln!(io::stderr(), "{hint}")?;
+    }
+    Ok(())
+}
+
+async fn migrate(config: &StoreConfig, lang: Lang, out: &mut impl Write) -> anyhow::Result<()> {
+    let store = Store::open(config).await?;
+    let migrated = store.migrate().await;
+    store.close().await?;
+    let count = migrated?;
+    match lang {
+        Lang::Zh => writeln!(out, "已执行 {count} 个迁移，数据库已是最新")?,
+        Lang::En => writeln!(out, "{count} migrations applied, the database is current")?,
+    }
+    Ok(())
+}
+
+async fn status(
+    config: &StoreConfig,
+    lang: Lang,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let store = Store::open(config).await?;
+    let status = store.status().await;
+    store.close().await?;
+    let status = status?;
+    print_status(&status, lang, out)?;
+    Ok(if status.is_current() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn print_status(status: &Status, lang: Lang, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "PostgreSQL  {}", status.server_version)?;
+    writeln!(out, "{}  {}", lang.pick("地址      ", "address   "), status.url)?;
+    if let Some(cluster) = &status.cluster {
+        writeln!(out, "{}  {}", lang.pick("数据目录  ", "cluster   "), cluster.display())?;
+    }
+    writeln!(out, "{}", lang.pick("迁移", "migrations"))?;
+    for migration in &status.migrations {
+        let state = if migration.applied {
+            lang.pick("已执行", "applied")
+        } else {
+            lang.pick("待执行", "pending")
+        };
+        writeln!(out, "  {:04} {}  {state}", migration.version, migration.name)?;
+    }
+    let Some(rows) = status.rows else {
+        return writeln!(
+            out,
+            "{}",
+            lang.pick("请先执行 praetor db migrate", "run `praetor db migrate` first")
+        );
+    };
+    writeln!(out, "{}", lang.pick("记录数", "rows"))?;
+    for (table, count) in [
+        ("decisions", rows.decisions),
+        ("traces", rows.traces),
+        ("cases", rows.cases),
+        ("rulebooks", rows.rulebooks),
+        ("rejections", rows.rejections),
+    ] {
+        writeln!(out, "  {table:<10} {count}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! The store against a real PostgreSQL: one private cluster for the run, a fresh database for each test.
+
+mod embedded;
+mod records;
+mod servers;
+mod support;
