@@ -31,12 +31,7 @@ enum DbCommand {
 }
 
 /// Runs the command. Fails with what to do about it.
-pub async fn run(
-    args: &DbArgs,
-    config: &StoreConfig,
-    lang: Lang,
-    out: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
+pub async fn run(args: &DbArgs, config: &StoreConfig, lang: Lang, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     match args.command {
         DbCommand::Url { owner } => url(config, owner, lang, out).await?,
         DbCommand::Migrate => migrate(config, lang, out).await?,
@@ -49,12 +44,7 @@ pub async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn url(
-    config: &StoreConfig,
-    owner: bool,
-    lang: Lang,
-    out: &mut impl Write,
-) -> anyhow::Result<()> {
+async fn url(config: &StoreConfig, owner: bool, lang: Lang, out: &mut impl Write) -> anyhow::Result<()> {
     let store = Store::open(config).await?;
     let url = if owner { store.owner_url() } else { store.url() };
     let private = store.is_private();
@@ -82,11 +72,7 @@ async fn migrate(config: &StoreConfig, lang: Lang, out: &mut impl Write) -> anyh
     Ok(())
 }
 
-async fn status(
-    config: &StoreConfig,
-    lang: Lang,
-    out: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
+async fn status(config: &StoreConfig, lang: Lang, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let store = Store::open(config).await?;
     let status = store.status().await;
     store.close().await?;
@@ -103,19 +89,12 @@ fn print_status(status: &Status, lang: Lang, out: &mut impl Write) -> io::Result
     }
     writeln!(out, "{}", lang.pick("迁移", "migrations"))?;
     for migration in &status.migrations {
-        let state = if migration.applied {
-            lang.pick("已执行", "applied")
-        } else {
-            lang.pick("待执行", "pending")
-        };
+        let state =
+            if migration.applied { lang.pick("已执行", "applied") } else { lang.pick("待执行", "pending") };
         writeln!(out, "  {:04} {}  {state}", migration.version, migration.name)?;
     }
     let Some(rows) = status.rows else {
-        return writeln!(
-            out,
-            "{}",
-            lang.pick("请先执行 praetor db migrate", "run `praetor db migrate` first")
-        );
+        return writeln!(out, "{}", lang.pick("请先执行 praetor db migrate", "run `praetor db migrate` first"));
     };
     writeln!(out, "{}", lang.pick("记录数", "rows"))?;
     for (table, count) in [

@@ -85,10 +85,7 @@ async fn a_new_folder_becomes_a_private_utf8_cluster_that_stops_with_its_last_us
     let second = Store::open(&private(folder.path())).await.unwrap();
     assert_eq!(store.close().await.unwrap(), Left::Running);
     assert!(second.decision(&decision(1).id).await.unwrap().is_some());
-    assert!(matches!(
-        Store::stop(&private(folder.path())).await,
-        Err(StoreError::Embedded(EmbeddedError::InUse))
-    ));
+    assert!(matches!(Store::stop(&private(folder.path())).await, Err(StoreError::Embedded(EmbeddedError::InUse))));
     assert_eq!(second.close().await.unwrap(), Left::Stopped);
     assert!(postmaster(&cluster).is_none());
 }

@@ -95,8 +95,8 @@ async fn rejections_and_rulebooks_are_kept_once() {
         errors: r#"[{"path":"$.order","value":"a\u0000b"}]"#.into(),
         input: b"{\"order\":\"a\0b\xff".to_vec(),
     };
-    assert_eq!(store.reject(&[bad.clone()]).await.unwrap().inserted, 1);
-    assert_eq!(store.reject(&[bad.clone()]).await.unwrap(), Recorded { inserted: 0, already: 1 });
+    assert_eq!(store.reject(std::slice::from_ref(&bad)).await.unwrap().inserted, 1);
+    assert_eq!(store.reject(std::slice::from_ref(&bad)).await.unwrap(), Recorded { inserted: 0, already: 1 });
     let kept = store.rejections("tickets.jsonl").await.unwrap();
     assert_eq!((kept.len(), kept[0].line, &kept[0].input), (1, 7, &bad.input));
     assert!(kept[0].errors.contains("a\u{FFFD}b"), "{}", kept[0].errors);

@@ -39,7 +39,10 @@ async fn an_ordinary_user_migrates_and_works_once_granted_both_roles() {
 
     let store = Store::open(&database.config(&user)).await.unwrap();
     let error = store.migrate().await.unwrap_err();
-    assert!(matches!(&error, StoreError::Privilege { reason, .. } if reason.contains("GRANT praetor_owner TO")), "{error}");
+    assert!(
+        matches!(&error, StoreError::Privilege { reason, .. } if reason.contains("GRANT praetor_owner TO")),
+        "{error}"
+    );
 
     admin.execute(run(format!("GRANT praetor_owner, praetor_app TO {user}"))).await.unwrap();
     store.migrate().await.unwrap();

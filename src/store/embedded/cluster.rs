@@ -232,9 +232,14 @@ impl Cluster {
         command.arg(&self.layout.data);
         match run("pg_ctl", &mut command) {
             // A server killed by somebody else is stopped too; the next start recovers it.
-            Err(_) if postmaster::state(&self.layout) != State::Ready => Ok(()),
-            other => other.map(|_| ()),
+            Err(_) if postmaster::state(&self.layout) != State::Ready => {}
+            other => drop(other?),
         }
+        if !self.layout.socket_dir.starts_with(&self.layout.home) {
+            // Nobody would ever tidy it up otherwise; it is made again at the next start.
+            let _ = std::fs::remove_dir(&self.layout.socket_dir);
+        }
+        Ok(())
     }
 
     /// The last lines of the server's log.
