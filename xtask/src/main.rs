@@ -12,6 +12,7 @@ mod setup;
 mod sqlx;
 mod step;
 mod test;
+mod throwaway;
 mod tidy;
 mod train;
 

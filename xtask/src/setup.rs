@@ -18,7 +18,7 @@ pub(crate) use wheel::sha256;
 /// Oldest major version of an installed Postgres that is used.
 const OLDEST_POSTGRES: u32 = 15;
 /// The programs that a folder of Postgres programs must have.
-const PROGRAMS: &[&str] = &["initdb", "postgres", "pg_ctl"];
+const PROGRAMS: &[&str] = &["initdb", "postgres", "pg_ctl", "psql"];
 /// Where distributions keep a folder for each installed major version.
 const INSTALLED: &str = "/usr/lib/postgresql";
 
@@ -26,7 +26,7 @@ const INSTALLED: &str = "/usr/lib/postgresql";
 pub(crate) struct Found {
     /// The ONNX Runtime library.
     pub(crate) onnxruntime: PathBuf,
-    /// The folder of initdb, postgres and pg_ctl.
+    /// The folder of initdb, postgres, pg_ctl and psql.
     pub(crate) postgres: PathBuf,
 }
 

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
 use crate::ctx::{self, Ctx};
 use crate::setup::{self, Found};
+use crate::throwaway::Throwaway;
 
 /// File name to content.
 type Queries = BTreeMap<String, Vec<u8>>;
@@ -51,13 +51,13 @@ pub(crate) fn rewrite(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
-/// Migrates a private database, checks every query against it, and returns what that gave.
+/// Migrates a throw-away database, checks every query against it, and returns what that gave.
 fn regenerate(ctx: &Ctx, found: &Found) -> Result<Queries> {
-    let folder = ctx.target.join("sqlx-check");
-    let queries = folder.join("queries");
+    let queries = ctx.target.join("sqlx-check");
     discard(&queries)?;
     fs::create_dir_all(&queries).with_context(|| format!("cannot create {}", queries.display()))?;
-    let database = Database::start(ctx, found, &folder.join("data"))?;
+    let database = Throwaway::start(ctx, &found.postgres)?;
+    migrate(ctx, &database)?;
 
     // The macros ask the database only when they are expanded, and cargo does not see what they read. A flag that
     // nothing uses, new each time, makes cargo expand this one crate again and leaves every other build alone.
@@ -67,52 +67,32 @@ fn regenerate(ctx: &Ctx, found: &Found) -> Result<Queries> {
         .args(["--", "--cfg", &format!("sqlx_proof=\"{nonce}\"")])
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", &queries)
-        .env("DATABASE_URL", &database.url);
+        .env("DATABASE_URL", database.url());
     ctx::run(&mut check)?;
     read(&queries)
 }
 
-/// A private Postgres, stopped when dropped.
-struct Database<'a> {
-    ctx: &'a Ctx,
-    found: &'a Found,
-    program: PathBuf,
-    data: PathBuf,
-    url: String,
+/// What `praetor db migrate` does to an empty database, without praetor: roles and schema, then every migration in
+/// order as the owner.
+fn migrate(ctx: &Ctx, database: &Throwaway<'_>) -> Result<()> {
+    database.execute(&ctx.root.join("src/store/bootstrap.sql"), "")?;
+    let as_owner = "-c role=praetor_owner";
+    // The table of applied migrations, which the runner makes for itself before the first of them.
+    let table = ctx.target.join("sqlx-check.sql");
+    fs::write(&table, "CREATE TABLE praetor.migrations (version bigint PRIMARY KEY);\n")?;
+    database.execute(&table, as_owner)?;
+    fs::remove_file(&table)?;
+    let folder = ctx.root.join("migrations");
+    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut ups: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    ups.retain(|path| path.to_string_lossy().ends_with(".up.sql"));
+    ups.sort_by_key(|path| version(path));
+    ups.iter().try_for_each(|path| database.execute(path, as_owner))
 }
 
-impl<'a> Database<'a> {
-    /// Starts it with every migration applied, owned by the role that may read every table.
-    fn start(ctx: &'a Ctx, found: &'a Found, data: &Path) -> Result<Database<'a>> {
-        let program = ctx.target.join("debug/praetor");
-        if !program.is_file() {
-            bail!("{} is not built yet; run `cargo build` first", program.display());
-        }
-        let mut database = Database { ctx, found, program, data: data.to_path_buf(), url: String::new() };
-        // What an interrupted run left may still be running, and was migrated by an older build.
-        if data.exists() {
-            let _ = ctx::status(&mut database.praetor(&["db", "stop"]));
-            discard(data)?;
-        }
-        ctx::run(&mut database.praetor(&["db", "migrate"]))?;
-        database.url = ctx::output(&mut database.praetor(&["db", "url", "--owner"]))?.trim().to_owned();
-        Ok(database)
-    }
-
-    fn praetor(&self, args: &[&str]) -> Command {
-        let mut command = self.ctx.command(&self.program);
-        command.args(args).arg("--data-dir").arg(&self.data);
-        self.found.tell(&mut command);
-        command
-    }
-}
-
-impl Drop for Database<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = ctx::run(&mut self.praetor(&["db", "stop"])) {
-            eprintln!("warning: {error:#}");
-        }
-    }
+/// The number before the `_` of a migration's name, by which the runner orders them.
+fn version(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.split('_').next()?.parse().ok()
 }
 
 fn differences(committed: &Queries, fresh: &Queries) -> Vec<String> {
