@@ -109,6 +109,7 @@ impl<'a> Throwaway<'a> {
         let whole = self.bin.parent().context("the Postgres programs lie in no folder")?;
         let copy = self.folder.join("programs");
         ctx::run(self.ctx.command("cp").arg("-R").arg(whole).arg(&copy))?;
+        ctx::run(self.ctx.command("chmod").args(["-R", "a+rX"]).arg(&copy))?;
         self.bin = copy.join(self.bin.file_name().unwrap_or(OsStr::new("bin")));
         Ok(())
     }
