@@ -31,13 +31,17 @@ impl CaseError {
     /// The whole error in one line: place, rule and value.
     pub fn message(&self, lang: Lang) -> String {
         let CaseError { path, value, rule } = self;
-        let rule = rule.text(lang);
-        match (lang, value.is_empty()) {
-            (Lang::Zh, true) => format!("{path}：{rule}"),
-            (Lang::Zh, false) => format!("{path}：{rule}；收到 {value}"),
-            (Lang::En, true) => format!("{path}: {rule}"),
-            (Lang::En, false) => format!("{path}: {rule}; got {value}"),
+        let text = rule.text(lang);
+        let colon = lang.pick("：", ": ");
+        if value.is_empty() {
+            return format!("{path}{colon}{text}");
         }
+        // Where there is no value yet, what is shown is the text around the place.
+        let found = match rule {
+            Rule::JsonSyntax { .. } | Rule::JsonTruncated => lang.pick("；附近为 ", "; near "),
+            _ => lang.pick("；收到 ", "; got "),
+        };
+        format!("{path}{colon}{text}{found}{value}")
     }
 }
 

@@ -2,12 +2,14 @@
 //! It is a name for the input, not a secret and not salted.
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 over the RFC 8785 form of a whole ticket. Shown as 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct CaseHash([u8; 32]);
 
 impl CaseHash {
@@ -40,8 +42,41 @@ impl fmt::Debug for CaseHash {
     }
 }
 
-impl Serialize for CaseHash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl FromStr for CaseHash {
+    type Err = hex::FromHexError;
+
+    /// Reads 64 hexadecimal digits.
+    fn from_str(text: &str) -> Result<Self, hex::FromHexError> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes)?;
+        Ok(CaseHash(bytes))
+    }
+}
+
+impl TryFrom<String> for CaseHash {
+    type Error = hex::FromHexError;
+
+    fn try_from(text: String) -> Result<Self, hex::FromHexError> {
+        text.parse()
+    }
+}
+
+impl From<CaseHash> for String {
+    fn from(hash: CaseHash) -> String {
+        hash.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_survives_its_text() {
+        let hash = CaseHash::of(b"{}");
+        // SHA-256 of the two bytes, as any other tool computes it.
+        assert_eq!(hash.to_string(), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        assert!("44".parse::<CaseHash>().is_err());
     }
 }

@@ -58,7 +58,7 @@ fn syntax_error(path: String, text: &str, error: &serde_json::Error) -> CaseErro
     } else {
         Rule::JsonSyntax { line: error.line(), column: head.chars().count() + 1 }
     };
-    CaseError { path, value: shorten_text(excerpt.trim_end()), rule }
+    CaseError { path, value: shorten_text(excerpt.trim()), rule }
 }
 
 /// What is known while reading. After a failure `path` still points at the value where it happened.

@@ -11,10 +11,7 @@ use super::*;
 use crate::lang::Lang;
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        "[一-龥，。！0-9]{0,30}",
-        any::<String>().prop_map(|s| s.replace('\0', "\n"))
-    ]
+    prop_oneof!["[一-龥，。！0-9]{0,30}", any::<String>().prop_map(|s| s.replace('\0', "\n"))]
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -22,23 +19,12 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn time() -> impl Strategy<Value = String> {
-    (
-        1_700_000_000_i64..1_900_000_000,
-        -12_i32..=14,
-        any::<bool>(),
-    )
-        .prop_map(|(seconds, hours, utc)| {
-            let at = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
-            let offset = chrono::FixedOffset::east_opt(if utc { 0 } else { hours * 3600 }).unwrap();
-            let text = Timestamp::new(at.with_timezone(&offset))
-                .unwrap()
-                .to_string();
-            if utc {
-                text.replace("+00:00", "Z")
-            } else {
-                text
-            }
-        })
+    (1_700_000_000_i64..1_900_000_000, -12_i32..=14, any::<bool>()).prop_map(|(seconds, hours, utc)| {
+        let at = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
+        let offset = chrono::FixedOffset::east_opt(if utc { 0 } else { hours * 3600 }).unwrap();
+        let text = Timestamp::new(at.with_timezone(&offset)).unwrap().to_string();
+        if utc { text.replace("+00:00", "Z") } else { text }
+    })
 }
 
 fn money() -> impl Strategy<Value = String> {
@@ -62,8 +48,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::from),
-            vec((any::<String>(), inner), 0..4)
-                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            vec((any::<String>(), inner), 0..4).prop_map(|fields| Value::Object(fields.into_iter().collect())),
         ]
     })
 }
@@ -74,20 +59,12 @@ fn loose(value: Value, keep_nulls: bool, unknown: Vec<(String, Value)>) -> Value
         return value;
     };
     fields.retain(|_, value| keep_nulls || !value.is_null());
-    fields.extend(
-        unknown
-            .into_iter()
-            .map(|(key, value)| (format!("x-{key}"), value)),
-    );
+    fields.extend(unknown.into_iter().map(|(key, value)| (format!("x-{key}"), value)));
     Value::Object(fields)
 }
 
 fn loosened(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
-    (
-        value,
-        any::<bool>(),
-        vec((any::<String>(), any_json()), 0..3),
-    )
+    (value, any::<bool>(), vec((any::<String>(), any_json()), 0..3))
         .prop_map(|(value, keep_nulls, unknown)| loose(value, keep_nulls, unknown))
 }
 
@@ -98,20 +75,9 @@ fn item() -> impl Strategy<Value = Value> {
 }
 
 fn order() -> impl Strategy<Value = Value> {
-    let times = (
-        time(),
-        option::of(time()),
-        option::of(time()),
-        option::of(time()),
-    );
+    let times = (time(), option::of(time()), option::of(time()), option::of(time()));
     let sums = (0..1_000_000_i64, 0..=100_i64, option::of(money()));
-    let rest = (
-        name(),
-        option::of(name()),
-        vec(name(), 0..3),
-        vec(item(), 1..4),
-        text(),
-    );
+    let rest = (name(), option::of(name()), vec(name(), 0..3), vec(item(), 1..4), text());
     loosened((times, sums, rest).prop_map(|(times, (total, share, deposit), rest)| {
         let fen = |fen| Fen::new(fen).unwrap().to_string();
         json!({
@@ -123,9 +89,12 @@ fn order() -> impl Strategy<Value = Value> {
 }
 
 fn evidence() -> impl Strategy<Value = Value> {
-    vec(loosened((party(), name(), time(), text()).prop_map(
-        |(party, kind, at, content)| json!({"party": party, "kind": kind, "submitted_at": at, "content": content}),
-    )), 0..5)
+    vec(
+        loosened((party(), name(), time(), text()).prop_map(
+            |(party, kind, at, content)| json!({"party": party, "kind": kind, "submitted_at": at, "content": content}),
+        )),
+        0..5,
+    )
     .prop_map(|mut items| {
         for (index, item) in items.iter_mut().enumerate() {
             item["evidence_id"] = json!(format!("E{index}"));
@@ -136,27 +105,25 @@ fn evidence() -> impl Strategy<Value = Value> {
 
 fn ticket() -> impl Strategy<Value = Value> {
     let returned = option::of(
-        (option::of(name()), option::of(time()))
-            .prop_map(|(waybill, at)| json!({"waybill": waybill, "signed_at": at})),
+        (option::of(name()), option::of(time())).prop_map(|(waybill, at)| json!({"waybill": waybill, "signed_at": at})),
     );
     let claim = loosened((time(), name(), text(), text()).prop_map(
         |(at, kind, reason, statement)| json!({"filed_at": at, "kind": kind, "reason": reason, "statement": statement}),
     ));
-    let message = loosened(
-        (time(), party(), text())
-            .prop_map(|(at, from, text)| json!({"at": at, "from": from, "text": text})),
-    );
+    let message =
+        loosened((time(), party(), text()).prop_map(|(at, from, text)| json!({"at": at, "from": from, "text": text})));
     let event = loosened(
-        (time(), text(), text())
-            .prop_map(|(at, status, detail)| json!({"at": at, "status": status, "detail": detail})),
+        (time(), text(), text()).prop_map(|(at, status, detail)| json!({"at": at, "status": status, "detail": detail})),
     );
     let head = (name(), time(), order(), returned, claim);
-    loosened((head, vec(message, 0..5), evidence(), vec(event, 0..4)).prop_map(|(head, dialogue, evidence, logistics)| {
-        json!({
-            "ticket_id": head.0, "opened_at": head.1, "order": head.2, "return": head.3, "claim": head.4,
-            "dialogue": dialogue, "evidence": evidence, "logistics": logistics,
-        })
-    }))
+    loosened((head, vec(message, 0..5), evidence(), vec(event, 0..4)).prop_map(
+        |(head, dialogue, evidence, logistics)| {
+            json!({
+                "ticket_id": head.0, "opened_at": head.1, "order": head.2, "return": head.3, "claim": head.4,
+                "dialogue": dialogue, "evidence": evidence, "logistics": logistics,
+            })
+        },
+    ))
 }
 
 fn parse(value: &Value) -> Result<Case, CaseErrors> {
@@ -167,13 +134,9 @@ fn parse(value: &Value) -> Result<Case, CaseErrors> {
 fn reversed(value: &Value) -> Value {
     match value {
         Value::Array(values) => values.iter().map(reversed).collect(),
-        Value::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .rev()
-                .map(|(k, v)| (k.clone(), reversed(v)))
-                .collect::<Map<_, _>>(),
-        ),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().rev().map(|(k, v)| (k.clone(), reversed(v))).collect::<Map<_, _>>())
+        }
         other => other.clone(),
     }
 }
@@ -182,17 +145,11 @@ fn reversed(value: &Value) -> Value {
 fn pointers(value: &Value, at: String, out: &mut Vec<String>) {
     match value {
         Value::Array(values) => {
-            values
-                .iter()
-                .enumerate()
-                .for_each(|(i, v)| pointers(v, format!("{at}/{i}"), out));
+            values.iter().enumerate().for_each(|(i, v)| pointers(v, format!("{at}/{i}"), out));
         }
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(k, _)| !k.starts_with("x-"))
-            .for_each(|(k, v)| {
-                pointers(v, format!("{at}/{k}"), out);
-            }),
+        Value::Object(fields) => fields.iter().filter(|(k, _)| !k.starts_with("x-")).for_each(|(k, v)| {
+            pointers(v, format!("{at}/{k}"), out);
+        }),
         _ => {}
     }
     out.push(at);
@@ -305,10 +262,7 @@ fn at_most_twenty_errors_are_reported() {
     let errors = parse(&json!({"dialogue": vec![json!({}); 50]})).unwrap_err();
     let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(paths.len(), MAX_ERRORS);
-    assert_eq!(
-        (paths[0], paths[19]),
-        ("$.dialogue[0].at", "$.dialogue[6].from")
-    );
+    assert_eq!((paths[0], paths[19]), ("$.dialogue[0].at", "$.dialogue[6].from"));
 }
 
 #[test]
@@ -316,20 +270,12 @@ fn numbers_that_grow_when_written_out_cannot_pass_the_size_limit() {
     let ticket = format!(r#"{{"ticket_id":"T","x":[{}1]}}"#, "1e20,".repeat(100_000));
     assert!(ticket.len() < MAX_BYTES);
     let errors = Case::parse(ticket.as_bytes()).unwrap_err();
-    assert_eq!(
-        errors.as_slice()[0].rule,
-        Rule::TooLarge { limit: MAX_BYTES }
-    );
+    assert_eq!(errors.as_slice()[0].rule, Rule::TooLarge { limit: MAX_BYTES });
     assert_eq!(errors.ticket_id().map(TicketId::as_str), Some("T"));
 }
 
 #[test]
 fn a_byte_order_mark_is_skipped() {
     let errors = Case::parse("\u{FEFF}[]".as_bytes()).unwrap_err();
-    assert_eq!(
-        errors.as_slice()[0].rule,
-        Rule::WrongType {
-            expected: Expected::Object
-        }
-    );
+    assert_eq!(errors.as_slice()[0].rule, Rule::WrongType { expected: Expected::Object });
 }

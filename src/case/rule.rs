@@ -209,10 +209,10 @@ impl Rule {
                 format!("not JSON at line {line}, character {column}")
             }
             Rule::JsonDepth { limit } => format!("values nest at most {limit} levels deep"),
-            Rule::DuplicateKey => "an object names each key once".to_owned(),
+            Rule::DuplicateKey => "an object must not name a key twice".to_owned(),
             Rule::Missing => "a required field is missing".to_owned(),
             Rule::WrongType { expected } => {
-                format!("the wrong type; this must be {}", expected.text(Lang::En))
+                format!("the type is wrong: this must be {}", expected.text(Lang::En))
             }
             Rule::Empty => "this must not be empty".to_owned(),
             Rule::ControlCharacter => "control characters are not allowed here".to_owned(),
