@@ -105,7 +105,7 @@ fn unpack(file: &Path, wheel: &Wheel, into: &Path, select: &dyn Fn(&str) -> Opti
         if entry.is_dir() {
             continue;
         }
-        let name = entry.name()?.into_owned();
+        let name = entry.name().to_owned();
         if name.split('/').any(|part| part == ".." || part.is_empty()) {
             bail!("unsafe path {name:?} in the wheel");
         }
