@@ -88,6 +88,12 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(out.stdout).with_context(|| format!("`{}` printed no UTF-8", shown(command)))
 }
 
+/// A path that the caller gave in a variable, absolute, since what we start runs in the repository root.
+pub(crate) fn path_from_env(name: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+    Some(std::path::absolute(&value).unwrap_or_else(|_| PathBuf::from(value)))
+}
+
 /// Is there such a program, and does it answer `args` with success?
 pub(crate) fn answers(program: &str, args: &[&str]) -> bool {
     Command::new(program)

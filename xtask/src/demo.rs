@@ -1,7 +1,6 @@
 //! `cargo xtask demo`: from a fresh clone to adjudicated tickets. It uses the private Postgres under the target
 //! folder, never a database that the caller's environment names.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -26,7 +25,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<()> {
     }
     ctx::run(&mut ctx.cargo(&["build", "--release", "--locked", "--package", "praetor"]))?;
 
-    let data = data_dir(ctx);
+    let data = ctx::path_from_env("PRAETOR_DATA_DIR").unwrap_or_else(|| ctx.target.join("demo"));
     if std::env::var_os("DATABASE_URL").is_some() {
         println!("    DATABASE_URL is set and left alone: the demo keeps to its own Postgres");
     }
@@ -43,10 +42,4 @@ pub(crate) fn run(ctx: &Ctx) -> Result<()> {
     ctx::run(&mut praetor(&["adjudicate", TICKETS, "--format", "text"]))?;
     println!("\ndemo finished in {}", seconds(start.elapsed()));
     Ok(())
-}
-
-fn data_dir(ctx: &Ctx) -> PathBuf {
-    std::env::var_os("PRAETOR_DATA_DIR")
-        .filter(|value| !value.is_empty())
-        .map_or_else(|| ctx.target.join("demo"), PathBuf::from)
 }

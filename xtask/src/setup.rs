@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::ctx::{Ctx, answers};
+use crate::ctx::{self, Ctx, answers};
 use wheel::Wanted;
 
 pub(crate) use wheel::sha256;
@@ -64,7 +64,7 @@ fn compiler() -> Result<()> {
 }
 
 fn onnxruntime(ctx: &Ctx) -> Result<PathBuf> {
-    if let Some(own) = from_env("PRAETOR_ORT_LIB") {
+    if let Some(own) = ctx::path_from_env("PRAETOR_ORT_LIB") {
         if !own.is_file() {
             bail!("PRAETOR_ORT_LIB names no file: {}", own.display());
         }
@@ -90,7 +90,7 @@ fn onnxruntime(ctx: &Ctx) -> Result<PathBuf> {
 }
 
 fn postgres(ctx: &Ctx) -> Result<PathBuf> {
-    if let Some(own) = from_env("PRAETOR_PG_BIN") {
+    if let Some(own) = ctx::path_from_env("PRAETOR_PG_BIN") {
         let version = usable(&own).with_context(|| {
             format!(
                 "PRAETOR_PG_BIN names no folder with {} of Postgres {OLDEST_POSTGRES} or later: {}",
@@ -161,10 +161,6 @@ fn major(text: &str) -> Option<u32> {
     let after = text.split("(PostgreSQL) ").nth(1)?;
     let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
-}
-
-fn from_env(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]

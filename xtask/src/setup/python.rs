@@ -26,6 +26,7 @@ pub(crate) fn pip(ctx: &Ctx, args: &[&str]) -> Result<()> {
         .command("python3")
         .args(["-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "2"])
         .args(args)
+        .env("PIP_REQUIRE_VIRTUALENV", "0") // nothing is installed
         .output()?;
     if out.status.success() {
         return Ok(());
