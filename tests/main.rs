@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod case;
+mod judge;
 mod store;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::JudgeError;
+
 /// Where models compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -44,5 +46,21 @@ pub struct JudgeConfig {
 impl Default for JudgeConfig {
     fn default() -> Self {
         JudgeConfig { library: None, device: Device::Cpu, intra_threads: 1, token_budget: 8192, max_batch: 32 }
+    }
+}
+
+impl JudgeConfig {
+    pub(super) fn validate(&self) -> Result<(), JudgeError> {
+        let numbers = [
+            ("intra_threads", self.intra_threads, 256),
+            ("token_budget", self.token_budget, 1 << 24),
+            ("max_batch", self.max_batch, 1 << 16),
+        ];
+        for (name, value, most) in numbers {
+            if !(1..=most).contains(&value) {
+                return Err(JudgeError::Config { reason: format!("{name} is {value}, expected 1 to {most}") });
+            }
+        }
+        Ok(())
     }
 }

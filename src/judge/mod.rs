@@ -3,17 +3,26 @@
 //! distributions. The same question gets the same answer whatever else is asked with it.
 
 mod answer;
+mod batch;
 mod config;
 mod error;
 mod library;
 mod manifest;
+mod model;
 mod question;
+mod session;
+mod signature;
 pub mod text;
+mod tokenizer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use batch::Unique;
+use model::Model;
+use tokenizer::Tokenizer;
 
 pub use answer::{Answer, Distribution, Probability};
 pub use config::{Device, JudgeConfig};
@@ -28,7 +37,7 @@ pub struct Pins {
     pub models: BTreeMap<Task, String>,
     /// SHA-256 of the tokenizer's file, in hex.
     pub tokenizer: String,
-    /// ONNX Runtime's version and the commit it was built from.
+    /// ONNX Runtime's version, the commit it was built from, and the SHA-256 of the library's file.
     pub runtime: String,
     /// Where models compute.
     pub device: Device,
@@ -39,18 +48,59 @@ pub struct Pins {
 pub struct Judge {
     manifest: Manifest,
     pins: Pins,
+    models: BTreeMap<Task, Model>,
 }
 
 impl Judge {
-    /// Opens every model of a folder that holds a `manifest.toml`, checking each file against it.
-    pub fn open(_models_dir: &Path, _cfg: &JudgeConfig) -> Result<Judge, JudgeError> {
-        Err(JudgeError::Config { reason: "models cannot be opened yet".to_owned() })
+    /// Opens every model of a folder that holds a `manifest.toml`: checks each file's SHA-256, inputs, outputs and
+    /// labels, and asks each model one trial question.
+    pub fn open(models_dir: &Path, cfg: &JudgeConfig) -> Result<Judge, JudgeError> {
+        cfg.validate()?;
+        let manifest = Manifest::read(models_dir)?;
+        let file = &manifest.tokenizer;
+        let (path, bytes) = manifest::read_checked("tokenizer", models_dir, &file.file, &file.sha256)?;
+        let tokenizer = Tokenizer::parse(&path, &bytes)?;
+        let runtime = library::load(cfg.library.as_deref())?;
+        let mut models = BTreeMap::new();
+        for entry in &manifest.models {
+            models.insert(entry.id, Model::open(models_dir, &runtime, cfg, &tokenizer, entry)?);
+        }
+        let pins = Pins {
+            models: manifest.models.iter().map(|entry| (entry.id, entry.sha256.clone())).collect(),
+            tokenizer: manifest.tokenizer.sha256.clone(),
+            runtime: runtime.version,
+            device: cfg.device,
+        };
+        Ok(Judge { manifest, pins, models })
     }
 
     /// Answers questions, in their order. Equal questions are asked once. All or nothing: the first failure is the
-    /// result.
-    pub fn answer(&self, _questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
-        Err(JudgeError::Stopped { task: Task::Classify })
+    /// result. Blocks; callers on other threads may ask at the same time.
+    pub fn answer(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
+        let unique = Unique::of(questions);
+        let model = |task: Task| self.models.get(&task).ok_or(JudgeError::Stopped { task });
+        let mut answers: BTreeMap<Task, Vec<Answer>> = BTreeMap::new();
+        // Each model has a thread of its own; feeding them from one thread would let one wait for another.
+        std::thread::scope(|scope| {
+            let mut others = Vec::new();
+            let mut texts = unique.texts.iter();
+            let first = texts.next();
+            for (&task, texts) in texts {
+                let model = model(task)?;
+                others.push((task, scope.spawn(move || model.answer(texts))));
+            }
+            if let Some((&task, texts)) = first {
+                answers.insert(task, model(task)?.answer(texts)?);
+            }
+            for (task, other) in others {
+                answers.insert(task, other.join().unwrap_or(Err(JudgeError::Stopped { task }))?);
+            }
+            Ok::<_, JudgeError>(())
+        })?;
+        let place = |&(task, place): &(Task, usize)| {
+            answers.get(&task).and_then(|of_task| of_task.get(place)).cloned().ok_or(JudgeError::Stopped { task })
+        };
+        unique.places.iter().map(place).collect()
     }
 
     /// What answers depend on besides the questions.

@@ -1,0 +1,105 @@
+//! One model as its callers see it: texts in, answers out. Tokenizes on the caller's thread while the session's thread
+//! runs the batch before.
+
+use std::cmp::Reverse;
+use std::path::Path;
+use std::sync::mpsc::channel;
+
+use super::batch::{Encoded, Packer};
+use super::library::Runtime;
+use super::manifest::read_checked;
+use super::session::{Reply, SessionThread};
+use super::tokenizer::{Encoder, Tokenizer};
+use super::{Answer, JudgeConfig, JudgeError, ModelEntry, Task};
+
+/// Texts tokenized before their exact lengths are sorted, in full batches. More packs tighter, fewer start sooner.
+const WINDOW: usize = 4;
+/// Asked of every model when it is opened.
+const TRIAL: &str = "0";
+
+/// An opened model.
+pub(super) struct Model {
+    task: Task,
+    encoder: Encoder,
+    session: SessionThread,
+    token_budget: usize,
+    max_batch: usize,
+    max_tokens: usize,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Opens a model and tries it.
+    pub(super) fn open(
+        models_dir: &Path,
+        runtime: &Runtime,
+        cfg: &JudgeConfig,
+        tokenizer: &Tokenizer,
+        entry: &ModelEntry,
+    ) -> Result<Model, JudgeError> {
+        let task = entry.id;
+        let (path, bytes) = read_checked(&format!("model {task}"), models_dir, &entry.file, &entry.sha256)?;
+        let model = Model {
+            task,
+            encoder: tokenizer.encoder(task, entry.max_tokens)?,
+            session: SessionThread::start(runtime, cfg, entry, &path, &bytes)?,
+            token_budget: cfg.token_budget,
+            max_batch: cfg.max_batch,
+            max_tokens: entry.max_tokens,
+        };
+        model.trial(tokenizer.highest_id)?;
+        Ok(model)
+    }
+
+    /// One batch of two rows: finds outputs whose shapes only show when run, and a tokenizer whose ids go beyond the
+    /// model's embedding.
+    fn trial(&self, highest_id: u32) -> Result<(), JudgeError> {
+        let ids = self.encoder.encode(TRIAL)?;
+        let mut with_highest = ids.clone();
+        with_highest.truncate(self.max_tokens - 1);
+        with_highest.push(highest_id);
+        let mut packer = Packer::new(usize::MAX, 2, self.max_tokens);
+        packer.add([Encoded { index: 0, ids }, Encoded { index: 1, ids: with_highest }]);
+        match packer.next(true) {
+            Some(batch) => self.session.run_one(batch).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Answers distinct texts, in their order. The first failure ends it.
+    pub(super) fn answer(&self, texts: &[&str]) -> Result<Vec<Answer>, JudgeError> {
+        let mut answers: Vec<Option<Answer>> = vec![None; texts.len()];
+        let mut place = |reply: Reply| -> Result<(), JudgeError> {
+            for (index, answer) in reply? {
+                if let Some(slot) = answers.get_mut(index) {
+                    *slot = Some(answer);
+                }
+            }
+            Ok(())
+        };
+        // Bytes foretell tokens well enough to tokenize in windows of similar length, so the first batch need not wait
+        // for the last text.
+        let mut order: Vec<(usize, &str)> = texts.iter().copied().enumerate().collect();
+        order.sort_by_key(|&(_, text)| Reverse(text.len()));
+        let mut windows = order.chunks(self.max_batch.saturating_mul(WINDOW)).peekable();
+        let mut packer = Packer::new(self.token_budget, self.max_batch, self.max_tokens);
+        let (reply, replies) = channel();
+        while let Some(window) = windows.next() {
+            let encoded: Result<Vec<Encoded>, JudgeError> =
+                window.iter().map(|&(index, text)| Ok(Encoded { index, ids: self.encoder.encode(text)? })).collect();
+            packer.add(encoded?);
+            while let Some(batch) = packer.next(windows.peek().is_none()) {
+                self.session.run(batch, &reply)?;
+                replies.try_iter().try_for_each(&mut place)?;
+            }
+        }
+        drop(reply);
+        replies.iter().try_for_each(&mut place)?;
+        answers.into_iter().collect::<Option<_>>().ok_or(JudgeError::Stopped { task: self.task })
+    }
+}
