@@ -115,12 +115,8 @@ mod tests {
     #[test]
     fn equal_questions_share_a_place() {
         let ask = |task, text: &str| Question { task, text: text.to_owned() };
-        let questions = [
-            ask(Task::Supports, "a"),
-            ask(Task::Classify, "a"),
-            ask(Task::Supports, "b"),
-            ask(Task::Supports, "a"),
-        ];
+        let questions =
+            [ask(Task::Supports, "a"), ask(Task::Classify, "a"), ask(Task::Supports, "b"), ask(Task::Supports, "a")];
         let unique = Unique::of(&questions);
         assert_eq!(unique.texts[&Task::Supports], ["a", "b"]);
         assert_eq!(unique.texts[&Task::Classify], ["a"]);

@@ -35,9 +35,7 @@ pub(super) fn find(configured: Option<&Path>) -> Result<PathBuf, LibraryError> {
     let working = std::env::current_dir().ok();
     let executable = std::env::current_exe().ok();
     let found = locate(configured, variable.as_deref(), working.as_deref(), executable.as_deref())?;
-    found
-        .canonicalize()
-        .map_err(|error| LibraryError::Unusable { path: found.clone(), reason: error.to_string() })
+    found.canonicalize().map_err(|error| LibraryError::Unusable { path: found.clone(), reason: error.to_string() })
 }
 
 fn locate(
@@ -170,7 +168,8 @@ mod tests {
 
     #[test]
     fn describes_by_version_commit_and_hash() {
-        let text = describe(b"..\0VERS_x\0..\0VERS_1.31.1\0", "ORT Build Info: git-branch=HEAD, git-commit-id=6af1a93, x=1");
+        let text =
+            describe(b"..\0VERS_x\0..\0VERS_1.31.1\0", "ORT Build Info: git-branch=HEAD, git-commit-id=6af1a93, x=1");
         assert!(text.starts_with("onnxruntime 1.31.1 commit 6af1a93 sha256 "), "{text}");
         assert!(describe(b"", "").starts_with("onnxruntime unknown commit unknown sha256 e3b0c442"));
     }

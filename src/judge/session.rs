@@ -47,9 +47,8 @@ impl SessionThread {
     ) -> Result<SessionThread, JudgeError> {
         let task = model.id;
         let load = |reason: String| JudgeError::Load { task, path: path.to_path_buf(), reason };
-        let session = builder(runtime, cfg, task)?
-            .commit_from_memory(bytes)
-            .map_err(|error| load(error.message().to_owned()))?;
+        let session =
+            builder(runtime, cfg, task)?.commit_from_memory(bytes).map_err(|error| load(error.message().to_owned()))?;
         signature::check(task, &session, &model.heads)?;
         let heads = model.heads.clone();
         let (jobs, queue) = sync_channel(PREFETCH);
@@ -102,8 +101,7 @@ fn builder(runtime: &Runtime, cfg: &JudgeConfig, task: Task) -> Result<SessionBu
             // Batches differ in shape, so a pattern planned for one is of no use to the next.
             .with_memory_pattern(false)?)
     };
-    let unusable =
-        |reason: &str| JudgeError::Device { task, device: cfg.device, reason: reason.trim_end().to_owned() };
+    let unusable = |reason: &str| JudgeError::Device { task, device: cfg.device, reason: reason.trim_end().to_owned() };
     let builder = build().map_err(|error| unusable(error.message()))?;
     match cfg.device {
         Device::Cpu => Ok(builder),

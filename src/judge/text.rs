@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn plain_text_is_borrowed() {
-        for text in ["", "签收48小时内，坏果约35%（见照片）", "Broken on arrival, 3 of 10.", "a > b ] c"] {
+        for text in ["", "签收48小时内，坏果约35%（见照片）", "Broken on arrival, 3 of 10.", "a > b ] c"]
+        {
             assert!(matches!(sanitise(text), Cow::Borrowed(same) if same == text));
         }
     }
