@@ -59,7 +59,7 @@ pub struct Flip {
 impl Sop {
     /// The facts as one set of possible values a column.
     fn point(&self, facts: &Facts) -> Vec<IntervalSet> {
-        self.columns.iter().map(|c| facts.get(c).map_or_else(|| c.domain(), IntervalSet::point)).collect()
+        self.columns.iter().map(|c| facts.possible(c)).collect()
     }
 
     /// Decides a case from its facts. Pure; `tiers` are the pack's refund tiers.

@@ -231,6 +231,7 @@ impl FromStr for Fact {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     values: BTreeMap<Fact, i64>,
+    possible: BTreeMap<Fact, IntervalSet>,
     services: Option<BTreeSet<String>>,
 }
 
@@ -242,8 +243,27 @@ impl Facts {
 
     /// Records a fact's value in its unit.
     pub fn set(&mut self, fact: Fact, value: i64) -> &mut Self {
+        self.possible.remove(&fact);
         self.values.insert(fact, value);
         self
+    }
+
+    /// Narrows an undetermined fact to these values; one value alone determines it.
+    pub fn set_possible(&mut self, fact: Fact, values: IntervalSet) -> &mut Self {
+        if let Some(value) = values.single() {
+            return self.set(fact, value);
+        }
+        self.values.remove(&fact);
+        self.possible.insert(fact, values);
+        self
+    }
+
+    /// Every value the fact may have: one when determined, else those it was narrowed to, else its whole domain.
+    pub fn possible(&self, fact: &Fact) -> IntervalSet {
+        match self.get(fact) {
+            Some(value) => IntervalSet::point(value),
+            None => self.possible.get(fact).cloned().unwrap_or_else(|| fact.domain()),
+        }
     }
 
     /// Records a fact when there is a value, else leaves it undetermined.
@@ -257,6 +277,7 @@ impl Facts {
     /// Makes a fact undetermined.
     pub fn forget(&mut self, fact: &Fact) -> &mut Self {
         self.values.remove(fact);
+        self.possible.remove(fact);
         self
     }
 

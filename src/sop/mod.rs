@@ -12,6 +12,7 @@ mod evaluate;
 pub mod expr;
 pub mod facts;
 mod raw;
+mod retrieve;
 mod rulebook;
 mod scenario;
 pub mod table;
@@ -22,6 +23,7 @@ pub use compile::compile;
 pub use diag::{Finding, PackErrors, SourceFile, Span};
 pub use evaluate::{Flip, Remedy, Ruling};
 pub use raw::{Bilingual, Calendar, Effective, Taxonomy, Term};
+pub use retrieve::{Hit, Index, IndexError};
 pub use rulebook::{
     Anchor, Clause, Clock, FreightBy, Measure, Outcome, PackHead, ProofOrder, Requirement, Row, RuleBook, RuleBookHash,
     Sop, SopId, Source,

@@ -1,0 +1,150 @@
+//! Finding SOPs by a case's words: BM25 over titles, clauses and requirement texts, cut into words by jieba.
+//!
+//! The index is built in memory from a rule book and never written; its hash is a function of the rule book
+//! and of everything here that can change a score.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
+use tantivy::collector::TopDocs;
+use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
+use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::{LowerCaser, TextAnalyzer, TokenStream};
+use tantivy::{IndexReader, TantivyDocument, Term};
+
+use super::rulebook::RuleBook;
+
+/// Changes whenever a score could: part of the index's hash.
+const FORMAT: &str = "praetor.index/1 tantivy-0.27 jieba-0.21 title^2 clauses^1 requirements^1";
+/// Field boosts, in the order title, clauses, requirements.
+const BOOSTS: [f32; 3] = [2.0, 1.0, 1.0];
+/// Distinct words of a query that are looked up; the rest of a long case adds nothing but time.
+const MAX_TERMS: usize = 256;
+
+/// An SOP found, with its BM25 score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit {
+    /// Index into [`RuleBook::sops`].
+    pub sop: usize,
+    /// The score; higher is nearer. Only comparable within one search.
+    pub score: f32,
+}
+
+/// The index could not be built or searched.
+#[derive(Debug, thiserror::Error)]
+#[error("the SOP index failed: {0}")]
+pub struct IndexError(#[from] tantivy::TantivyError);
+
+/// A searchable form of a rule book.
+pub struct Index {
+    reader: IndexReader,
+    fields: [Field; 3],
+    analyzer: TextAnalyzer,
+    hash: String,
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index").field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
+
+impl Index {
+    /// Indexes every SOP of the book.
+    pub fn build(book: &RuleBook) -> Result<Self, IndexError> {
+        let analyzer = TextAnalyzer::builder(tantivy_jieba::JiebaTokenizer::new()).filter(LowerCaser).build();
+        let indexing = TextFieldIndexing::default()
+            .set_tokenizer("jieba")
+            .set_index_option(IndexRecordOption::WithFreqs)
+            .set_fieldnorms(true);
+        let text = TextOptions::default().set_indexing_options(indexing);
+        let mut schema = Schema::builder();
+        let fields = ["title", "clauses", "requirements"].map(|name| schema.add_text_field(name, text.clone()));
+        let number = schema.add_u64_field("sop", FAST);
+        let index = tantivy::Index::create_in_ram(schema.build());
+        index.tokenizers().register("jieba", analyzer.clone());
+        // One thread and one commit: one segment, so scores do not depend on how work was split.
+        let mut writer = index.writer_with_num_threads::<TantivyDocument>(1, 32 << 20)?;
+        for (i, sop) in (0u64..).zip(&book.sops) {
+            let mut doc = TantivyDocument::new();
+            let scene = book.term(&sop.scene);
+            doc.add_text(fields[0], format!("{} {}", sop.title.zh, scene.zh));
+            for clause in &sop.clauses {
+                doc.add_text(fields[1], &clause.text.zh);
+            }
+            for requirement in sop.buyer.iter().chain(&sop.seller) {
+                doc.add_text(fields[2], &requirement.text.zh);
+            }
+            doc.add_u64(number, i);
+            writer.add_document(doc)?;
+        }
+        writer.commit()?;
+        writer.wait_merging_threads()?;
+        let mut hash = Sha256::new();
+        hash.update(FORMAT);
+        hash.update(book.hash().0);
+        Ok(Self { reader: index.reader()?, fields, analyzer, hash: hex::encode(hash.finalize()) })
+    }
+
+    /// Hash of the indexed rules and of the way they are scored.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The `k` nearest SOPs, best first; equal scores in the book's order.
+    pub fn search(&self, text: &str, k: usize) -> Result<Vec<Hit>, IndexError> {
+        let mut words = BTreeSet::new();
+        let mut analyzer = self.analyzer.clone();
+        let mut stream = analyzer.token_stream(text);
+        while stream.advance() && words.len() < MAX_TERMS {
+            let word = &stream.token().text;
+            if word.chars().any(char::is_alphanumeric) {
+                words.insert(word.clone());
+            }
+        }
+        let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
+        for word in &words {
+            for (field, boost) in self.fields.iter().zip(BOOSTS) {
+                let term = TermQuery::new(Term::from_field_text(*field, word), IndexRecordOption::WithFreqs);
+                clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term), boost))));
+            }
+        }
+        if clauses.is_empty() || k == 0 {
+            return Ok(Vec::new());
+        }
+        let searcher = self.reader.searcher();
+        let found = searcher.search(&BooleanQuery::new(clauses), &TopDocs::with_limit(k).order_by_score())?;
+        let mut hits = Vec::with_capacity(found.len());
+        for (score, at) in found {
+            let column = searcher.segment_reader(at.segment_ord).fast_fields().u64("sop")?;
+            if let Some(sop) = column.first(at.doc_id).and_then(|n| usize::try_from(n).ok()) {
+                hits.push(Hit { sop, score });
+            }
+        }
+        Ok(hits)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn finds_the_rule_by_the_words_of_a_complaint() {
+        let book = super::super::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/sop_rules/demo"))).unwrap();
+        let index = Index::build(&book).unwrap();
+        for (text, want) in [
+            ("买的草莓收到就烂了一半，果子都流水腐烂了", "fresh_spoiled.produce"),
+            ("商家一直不给我开发票", "invoice.general"),
+            ("预售付了定金，商家不发货，定金要退给我", "presale_deposit.general"),
+        ] {
+            let hits = index.search(text, 3).unwrap();
+            assert!(hits.iter().any(|h| book.sops[h.sop].id.0 == want), "{text}: {hits:?}");
+            assert!(hits.windows(2).all(|w| w[0].score >= w[1].score));
+            assert_eq!(index.search(text, 3).unwrap(), hits);
+        }
+        assert!(index.search("", 3).unwrap().is_empty());
+    }
+}
