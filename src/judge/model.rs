@@ -56,18 +56,26 @@ impl Model {
         Ok(model)
     }
 
-    /// One batch of two rows: finds outputs whose shapes only show when run, and a tokenizer whose ids go beyond the
-    /// model's embedding.
+    /// Runs two rows, then the highest token id: finds outputs whose shapes only show when run, and a tokenizer whose
+    /// ids go beyond the model's embedding.
     fn trial(&self, highest_id: u32) -> Result<(), JudgeError> {
         let ids = self.encoder.encode(TRIAL)?;
-        let mut with_highest = ids.clone();
-        with_highest.truncate(self.max_tokens - 1);
-        with_highest.push(highest_id);
-        let mut packer = Packer::new(usize::MAX, 2, self.max_tokens);
-        packer.add([Encoded { index: 0, ids }, Encoded { index: 1, ids: with_highest }]);
-        match packer.next(true) {
-            Some(batch) => self.session.run_one(batch).map(drop),
-            None => Ok(()),
+        let run = |rows: &[&[u32]]| {
+            let mut packer = Packer::new(usize::MAX, rows.len(), self.max_tokens);
+            packer.add(rows.iter().enumerate().map(|(index, ids)| Encoded { index, ids: ids.to_vec() }));
+            packer.next(true).map_or(Ok(()), |batch| self.session.run_one(batch).map(drop))
+        };
+        run(&[&ids, &ids])?;
+        match run(&[&[highest_id]]) {
+            Err(JudgeError::Run { task, reason, .. }) => Err(JudgeError::Signature {
+                task,
+                what: "vocabulary".to_owned(),
+                expected: format!("token ids up to {highest_id}, the tokenizer's highest, to be taken"),
+                found: reason,
+            }),
+            // Text never gives this token alone; that it has no answer proves nothing.
+            Ok(()) | Err(JudgeError::NotFinite { .. }) => Ok(()),
+            Err(other) => Err(other),
         }
     }
 

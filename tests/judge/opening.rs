@@ -122,7 +122,8 @@ fn a_model_smaller_than_the_vocabulary() {
     let folder = copy();
     replace(folder.path(), "measure.onnx", &fs::read(fixtures().join("broken/small_vocabulary.onnx")).unwrap());
     let error = error(folder.path());
-    assert!(matches!(error, JudgeError::Run { task: Task::Measure, rows: 2, .. }), "{error}");
+    assert!(matches!(error, JudgeError::Signature { task: Task::Measure, .. }), "{error}");
+    assert_says(&error, &["model measure: vocabulary: expected token ids up to 75"]);
 }
 
 #[test]
