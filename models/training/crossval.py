@@ -1,0 +1,129 @@
+"""Fits heads, scores them out of fold, calibrates them and chooses thresholds."""
+import hashlib
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import minimize_scalar
+from sklearn.svm import LinearSVC
+
+from features import Quantised, Space
+
+FOLDS = 5
+SEED = 20260101
+RAREST = 2
+SMOOTHING = 0.002
+
+
+def fold_of(ticket_id):
+    """The fold of a case depends on nothing but its id."""
+    return int(hashlib.sha256(ticket_id.encode()).hexdigest()[:8], 16) % FOLDS
+
+
+class Model:
+    """A fitted task: n-gram spaces, and for each head quantised weights a segment, biases and one temperature."""
+
+    def __init__(self, task, segments):
+        self.task, self.segments = task, segments
+        self.spaces, self.heads, self.biases = {}, {}, {}
+        self.temperature = {head.name: 1.0 for head in task.heads}
+
+    def fit(self, rows, labels, at):
+        """Fits all heads on the rows at these places."""
+        units, spaces = {}, {}
+        for s in self.task.used():
+            space = Space(self.task.longest(s), self.segments.banned)
+            picked = [rows[s][i] for i in at]
+            space.fit(picked, RAREST, weigh=s != "[FACTS]")
+            presence = space.presence(picked)
+            units[s], spaces[s] = space.unit(presence, space.norms(presence)), space
+        self.spaces = spaces
+        for head in self.task.heads:
+            used = [s for s in self.task.used() if s in head.weights]
+            x = sp.hstack([units[s] * head.weights[s] for s in used]).tocsr()
+            y = np.array([head.labels.index(labels[head.name][i]) for i in at])
+            weights, bias = fit_head(x, y, len(head.labels), head.c)
+            parts, start = {}, 0
+            for s in used:
+                size = units[s].shape[1]
+                part = weights[:, start:start + size] * head.weights[s]
+                parts[s] = Quantised(part, spaces[s].idf)
+                start += size
+            self.heads[head.name], self.biases[head.name] = parts, bias
+        return self
+
+    def scores(self, rows, at):
+        """Uncalibrated scores of every head for the rows at these places."""
+        made = {}
+        for s, space in self.spaces.items():
+            presence = space.presence([rows[s][i] for i in at])
+            made[s] = (presence, space.norms(presence))
+        out = {}
+        for head in self.task.heads:
+            total = np.zeros((len(at), len(head.labels)))
+            for s, part in self.heads[head.name].items():
+                total = total + part.scores(*made[s])
+            out[head.name] = total + self.biases[head.name][None, :]
+        return out
+
+
+def fit_head(x, y, labels, c):
+    """Weights (labels x columns) and biases of a linear support vector machine; a label never seen gets a low bias."""
+    machine = LinearSVC(C=c, dual=True, random_state=SEED, max_iter=5000, tol=1e-4).fit(x, y)
+    weights, bias = np.zeros((labels, x.shape[1])), np.full(labels, -2.0)
+    if labels == 2:
+        weights[1], bias[0], bias[1] = machine.coef_[0], 0.0, machine.intercept_[0]
+    else:
+        weights[machine.classes_], bias[machine.classes_] = machine.coef_, machine.intercept_
+    return weights, bias
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def temperature(scores, y):
+    """The factor on the scores under which the right labels are likeliest, with a little doubt kept."""
+    k = scores.shape[1]
+    target = np.full(scores.shape, SMOOTHING / k)
+    target[np.arange(len(y)), y] += 1 - SMOOTHING
+
+    def loss(log_factor):
+        z = scores * np.exp(log_factor)
+        z = z - z.max(axis=1, keepdims=True)
+        return -(target * (z - np.log(np.exp(z).sum(axis=1, keepdims=True)))).sum(axis=1).mean()
+
+    found = minimize_scalar(loss, bounds=(-3, 5), method="bounded", options={"xatol": 1e-3})
+    return float(np.float32(np.exp(found.x)))
+
+
+def cross_validate(task, segments, rows, labels, tickets):
+    """Fold models and calibrated out-of-fold probabilities of every head; all models share the heads' temperatures."""
+    folds = np.array([fold_of(t) for t in tickets])
+    models, scores = [], {h.name: np.zeros((len(tickets), len(h.labels))) for h in task.heads}
+    for fold in range(FOLDS):
+        model = Model(task, segments).fit(rows, labels, np.flatnonzero(folds != fold))
+        test = np.flatnonzero(folds == fold)
+        for name, z in model.scores(rows, test).items():
+            scores[name][test] = z
+        models.append(model)
+    probabilities, factors = {}, {}
+    for head in task.heads:
+        y = np.array([head.labels.index(v) for v in labels[head.name]])
+        factors[head.name] = temperature(scores[head.name], y)
+        probabilities[head.name] = softmax(scores[head.name] * factors[head.name])
+    for model in models:
+        model.temperature = dict(factors)
+    return models, probabilities, factors
+
+
+def threshold(confidence, right, precision=0.95):
+    """The smallest threshold above which so large a share is right; the highest confidence seen where there is none."""
+    order = np.argsort(-np.asarray(confidence), kind="stable")
+    confidence, right = np.asarray(confidence)[order], np.asarray(right)[order]
+    share = np.cumsum(right) / np.arange(1, len(right) + 1)
+    ends = np.append(np.flatnonzero(np.diff(confidence)), len(confidence) - 1)
+    good = [i for i in ends if share[i] >= precision]
+    if not good:
+        return float(confidence[0])
+    return 0.0 if good[-1] == len(confidence) - 1 else float(confidence[good[-1]])

@@ -1,0 +1,138 @@
+"""Figures of the out-of-fold answers, the thresholds that follow from them, and the answers as a file for replay."""
+import hashlib
+import json
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from crossval import threshold
+from tasks import GOODS, SCENES, VERDICTS
+
+TIERS = (1_000, 3_000, 5_000, 7_000, 10_000)
+
+
+def write_answers(path, task, questions, probabilities):
+    """One line a question: the hash of its text, and each head's probabilities in millionths in the order of its labels."""
+    with open(path, "w", encoding="utf-8") as out:
+        for i, question in enumerate(questions):
+            heads = {h.name: [int(p * 1e6 + .5) for p in probabilities[h.name][i]] for h in task.heads}
+            line = {"ticket_id": question["ticket_id"], "text_sha256": hashlib.sha256(question["text"].encode()).hexdigest(),
+                    "heads": heads}
+            out.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def summarise(data, answers):
+    figures, thresholds = {"errors": {}}, {}
+    classify(data["classify"], answers["classify"], figures, thresholds)
+    first_report(data["first_report"], answers["first_report"], figures, thresholds)
+    evidence(data["supports"], answers["supports"], figures, thresholds)
+    measures(data["measure"], answers["measure"], figures, thresholds)
+    return figures, thresholds
+
+
+def majority(values):
+    return max(Counter(values).values()) / len(values)
+
+
+def share(right):
+    return round(float(np.mean(right)), 4)
+
+
+def classify(rows, p, figures, thresholds):
+    right = {}
+    for name, labels in (("scene", SCENES), ("goods_type", GOODS)):
+        best = p[name].argmax(axis=1)
+        right[name] = np.array([labels[b] == q[name] for b, q in zip(best, rows)])
+        thresholds[name] = threshold(p[name].max(axis=1), right[name])
+        figures[name] = {"accuracy": share(right[name]), "majority": round(majority([q[name] for q in rows]), 4)}
+        figures["errors"][name] = Counter(f"{q[name]} read as {labels[b]}" for b, q in zip(best, rows) if labels[b] != q[name]).most_common(12)
+    figures["label_both"] = {"accuracy": share(right["scene"] & right["goods_type"]),
+                             "majority": round(majority([(q["scene"], q["goods_type"]) for q in rows]), 4)}
+    said = np.array([q["settles"] == "yes" for q in rows])
+    score = p["settles"][:, 1]
+    figures["settles"] = {"accuracy": share((score > .5) == said), "auc": round(auc(score, said), 4), "majority": share(~said)}
+
+
+def auc(score, yes):
+    order = np.argsort(score, kind="stable")
+    ranks = np.empty(len(score))
+    values = score[order]
+    bounds = np.flatnonzero(np.diff(values, prepend=-1, append=2))
+    for a, b in zip(bounds[:-1], bounds[1:]):
+        ranks[order[a:b]] = (a + b + 1) / 2
+    n = yes.sum()
+    return float((ranks[yes].sum() - n * (n + 1) / 2) / (n * (len(yes) - n)))
+
+
+def first_report(rows, p, figures, thresholds):
+    """The chance that message i is the first report is its own chance times that of none before; the rest is the claim's."""
+    yes = p["states_problem"][:, 1]
+    said = np.array([q["states_problem"] == "yes" for q in rows])
+    figures["states_problem"] = {"accuracy": share((yes > .5) == said), "majority": share(~said)}
+    by_case = defaultdict(list)
+    for i, q in enumerate(rows):
+        by_case[q["ticket_id"]].append(i)
+    right, confidence, gold = [], [], []
+    for at in by_case.values():
+        rest, chances = 1.0, []
+        for i in at:
+            chances.append(rest * yes[i])
+            rest *= 1 - yes[i]
+        # The questions end with the first report, where there is one; what is left counts as wrong then.
+        chances.append(rest)
+        best = int(np.argmax(chances))
+        want = len(at) - 1 if said[at[-1]] else len(at)
+        gold.append(want if want < len(at) else -1)
+        right.append(best == want)
+        confidence.append(chances[best])
+    thresholds["first_report"] = threshold(confidence, right)
+    figures["first_report"] = {"accuracy": share(right), "majority": round(majority(gold), 4),
+                               "cases_with_buyer_messages": len(right)}
+
+
+def evidence(rows, p, figures, thresholds):
+    """Questions are pairs of item and requirement; an item is valid when it is for one of them."""
+    best = p["verdict"].argmax(axis=1)
+    right = np.array([VERDICTS[b] == q["verdict"] for b, q in zip(best, rows)])
+    thresholds["evidence"] = threshold(p["verdict"].max(axis=1), right)
+    kinds = Counter(q["verdict"] for q in rows)
+    figures["verdict"] = {"accuracy": share(right), "majority": round(kinds.most_common(1)[0][1] / len(rows), 4)}
+    figures["verdict_by_defect"] = {}
+    for kind in VERDICTS:
+        want, said = np.array([q["verdict"] == kind for q in rows]), best == VERDICTS.index(kind)
+        figures["verdict_by_defect"][kind] = {"n": int(want.sum()), "recall": share(said[want]),
+                                              "precision": share(want[said]) if said.any() else None}
+    items = defaultdict(list)
+    for i, q in enumerate(rows):
+        items[q["ticket_id"], q["evidence_id"]].append(i)
+    valid = [any(best[i] == 0 for i in at) == any(rows[i]["verdict"] == "valid" for i in at) for at in items.values()]
+    figures["asked_item_valid"] = {"accuracy": share(valid), "items": len(items)}
+    figures["errors"]["verdict"] = Counter(f"{q['verdict']} read as {VERDICTS[b]}" for b, q in zip(best, rows) if VERDICTS[b] != q["verdict"]).most_common(12)
+
+
+def measures(rows, p, figures, thresholds):
+    """Of a case's candidates the likeliest is taken; a ratio is right when it falls in the right tier."""
+    yes = p["is_value"][:, 1]
+    said = np.array([q["is_value"] == "yes" for q in rows])
+    figures["is_value"] = {"accuracy": share((yes > .5) == said), "majority": share(~said)}
+    groups = defaultdict(list)
+    for i, q in enumerate(rows):
+        groups[q["measure"], q["ticket_id"]].append(i)
+    right, confidence, wrong = defaultdict(list), [], []
+    for (measure, ticket), at in groups.items():
+        best = max(at, key=lambda i: yes[i])
+        ok = value(rows[best]["value"]) == value(rows[best]["wanted"])
+        right[measure].append(ok)
+        confidence.append(yes[best])
+        if not ok:
+            wrong.append(f"{ticket} {measure}: {rows[best]['span']} for {rows[best]['wanted']}")
+    everything = [ok for oks in right.values() for ok in oks]
+    thresholds["measure"] = threshold(confidence, everything)
+    figures["measures"] = {m: {"accuracy": share(oks), "cases": len(oks)} for m, oks in sorted(right.items())}
+    figures["errors"]["measure"] = wrong
+
+
+def value(written):
+    """What counts of a value: an amount or a count itself, of a ratio its tier."""
+    (kind, number), = written.items()
+    return (kind, next(t for t in TIERS if number <= t)) if kind == "ratio" else (kind, number)

@@ -1,0 +1,228 @@
+//! Writes the questions that models are trained on: the texts the nodes ask, with the answers that the gold gives.
+//! One NDJSON file a task. Rendering happens in `nodes::text` alone, so a model is trained on what it will be asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::case::{Case, Evidence, Fen, Party};
+use crate::nodes::text::{self, MeasureKind, Value};
+
+/// What the SOPs ask the parties to prove, by SOP id.
+pub type Proofs = BTreeMap<String, Proof>;
+
+/// What one SOP asks the parties to prove.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Proof {
+    /// Of the buyer.
+    pub buyer: Vec<Requirement>,
+    /// Of the seller.
+    pub seller: Vec<Requirement>,
+}
+
+/// One thing to prove.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Requirement {
+    /// Its id, such as `rot.all`.
+    pub id: String,
+    /// Its text in Chinese.
+    pub zh: String,
+    /// The kinds of evidence it accepts.
+    pub accepts: Vec<String>,
+}
+
+/// How many questions were written, by task.
+pub type Counts = BTreeMap<&'static str, usize>;
+
+#[derive(Deserialize)]
+struct Gold {
+    ticket_id: String,
+    scene: String,
+    goods_type: String,
+    sop: String,
+    first_report: GoldReport,
+    evidence: GoldEvidence,
+    quantities: GoldQuantities,
+    settles: bool,
+}
+
+#[derive(Deserialize)]
+struct GoldReport {
+    source: String,
+    index: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct GoldEvidence {
+    items: BTreeMap<String, GoldItem>,
+}
+
+#[derive(Deserialize)]
+struct GoldItem {
+    requirement: Option<String>,
+    defect: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct GoldQuantities {
+    severity_ratio: Option<f64>,
+    missing_count: Option<u32>,
+    receipt_amount: Option<Fen>,
+    price_diff: Option<Fen>,
+}
+
+/// Reads tickets and gold and writes `classify.ndjson`, `first_report.ndjson`, `supports.ndjson` and `measure.ndjson` into
+/// a folder, in the order of the tickets.
+///
+/// # Errors
+/// A file that cannot be read or written, a ticket that does not parse or has no gold, an SOP that is not known.
+pub fn run(tickets: &Path, gold: &Path, proofs: &Proofs, out: &Path) -> anyhow::Result<Counts> {
+    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+    let gold: BTreeMap<String, Gold> = lines(&read(gold)?)
+        .map(|(n, line)| {
+            let gold: Gold = serde_json::from_str(line).with_context(|| format!("gold line {n}"))?;
+            Ok((gold.ticket_id.clone(), gold))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    let mut files = Files::create(out)?;
+    for (n, line) in lines(&read(tickets)?) {
+        let case = Case::parse(line.as_bytes()).map_err(|errors| anyhow!("ticket line {n}: {errors}"))?;
+        let gold = gold.get(case.ticket_id.as_str()).with_context(|| format!("no gold for {}", case.ticket_id))?;
+        let proof = proofs.get(&gold.sop).with_context(|| format!("{}: no SOP {}", case.ticket_id, gold.sop))?;
+        classify(&case, gold, &mut files)?;
+        first_report(&case, gold, &mut files)?;
+        supports(&case, gold, proof, &mut files)?;
+        measure(&case, gold, &mut files)?;
+    }
+    files.finish()
+}
+
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(i, line)| (i + 1, line)).filter(|(_, line)| !line.trim().is_empty())
+}
+
+fn classify(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<()> {
+    files.write("classify", json!({
+        "ticket_id": case.ticket_id, "text": text::classify(case),
+        "scene": gold.scene, "goods_type": gold.goods_type, "settles": yes_no(gold.settles),
+    }))
+}
+
+/// The buyer's messages up to the first report; what comes later need not say whether it states the problem.
+fn first_report(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<()> {
+    let first = if gold.first_report.source == "dialogue" { gold.first_report.index } else { None };
+    for (index, message) in case.dialogue.iter().enumerate() {
+        if message.from == Party::Buyer && first.is_none_or(|first| index <= first) {
+            files.write("first_report", json!({
+                "ticket_id": case.ticket_id, "index": index, "text": text::first_report(case, index),
+                "states_problem": yes_no(first == Some(index)),
+            }))?;
+        }
+    }
+    Ok(())
+}
+
+/// Each item with each requirement of its party that accepts its kind. A late item is judged by what it shows, for
+/// lateness is arithmetic.
+fn supports(case: &Case, gold: &Gold, proof: &Proof, files: &mut Files) -> anyhow::Result<()> {
+    for item in &case.evidence {
+        let wanted = gold.evidence.items.get(item.evidence_id.as_str());
+        let wanted = wanted.with_context(|| format!("{}: no gold for {}", case.ticket_id, item.evidence_id))?;
+        let asked = accepting(proof, item);
+        for requirement in &asked {
+            let rivals: Vec<&str> = asked.iter().filter(|r| r.id != requirement.id).map(|r| r.zh.as_str()).collect();
+            let verdict = match (&wanted.requirement, &wanted.defect) {
+                (Some(aim), _) if *aim != requirement.id => "unrelated",
+                (_, None) => "valid",
+                (_, Some(defect)) if defect == "late" => "valid",
+                (_, Some(defect)) => defect.as_str(),
+            };
+            files.write("supports", json!({
+                "ticket_id": case.ticket_id, "evidence_id": item.evidence_id, "requirement": requirement.id,
+                "text": text::supports(case, item, &requirement.zh, &rivals), "verdict": verdict,
+                "defect": wanted.defect,
+            }))?;
+        }
+    }
+    Ok(())
+}
+
+/// The requirements of an item's party that accept its kind.
+fn accepting<'a>(proof: &'a Proof, item: &Evidence) -> Vec<&'a Requirement> {
+    let of_party = if item.party == Party::Buyer { &proof.buyer } else { &proof.seller };
+    of_party.iter().filter(|requirement| requirement.accepts.contains(&item.kind)).collect()
+}
+
+fn measure(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<()> {
+    let wanted = &gold.quantities;
+    let asked = [
+        (MeasureKind::Ratio, wanted.severity_ratio.map(|share| Value::Ratio((share * 10_000.0).round() as u32))),
+        (MeasureKind::Count, wanted.missing_count.map(Value::Count)),
+        (MeasureKind::Receipt, wanted.receipt_amount.map(|amount| Value::Amount(amount.as_i64()))),
+        (MeasureKind::PriceDiff, wanted.price_diff.map(|amount| Value::Amount(amount.as_i64()))),
+    ];
+    for (kind, wanted) in asked {
+        let Some(wanted) = wanted else { continue };
+        for candidate in text::candidates(case, kind) {
+            files.write("measure", json!({
+                "ticket_id": case.ticket_id, "measure": kind, "text": candidate.text,
+                "value": candidate.value, "wanted": wanted, "span": candidate.span.text,
+                "is_value": yes_no(is_value(candidate.value, wanted)),
+            }))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a candidate is the wanted value. A share may be rounded to the percent.
+fn is_value(found: Value, wanted: Value) -> bool {
+    match (found, wanted) {
+        (Value::Ratio(found), Value::Ratio(wanted)) => found.abs_diff(wanted) <= 100,
+        (found, wanted) => found == wanted,
+    }
+}
+
+fn yes_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
+}
+
+/// The open output files and what went into them. Equal questions of one case are written once.
+struct Files {
+    open: BTreeMap<&'static str, BufWriter<File>>,
+    counts: Counts,
+    seen: BTreeSet<(&'static str, String)>,
+}
+
+impl Files {
+    fn create(out: &Path) -> anyhow::Result<Files> {
+        let mut open = BTreeMap::new();
+        for task in ["classify", "first_report", "supports", "measure"] {
+            let path = out.join(format!("{task}.ndjson"));
+            let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+            open.insert(task, BufWriter::new(file));
+        }
+        Ok(Files { open, counts: Counts::new(), seen: BTreeSet::new() })
+    }
+
+    fn write(&mut self, task: &'static str, question: serde_json::Value) -> anyhow::Result<()> {
+        let key = format!("{}{}", question["ticket_id"], question["text"]);
+        if self.seen.insert((task, key)) {
+            let file = self.open.get_mut(task).with_context(|| format!("no file for {task}"))?;
+            serde_json::to_writer(&mut *file, &question)?;
+            file.write_all(b"\n")?;
+            *self.counts.entry(task).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> anyhow::Result<Counts> {
+        self.open.values_mut().try_for_each(|file| file.flush())?;
+        Ok(self.counts)
+    }
+}

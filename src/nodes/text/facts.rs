@@ -1,0 +1,147 @@
+//! Small exact readings that become fact tokens: elapsed hours, waybill numbers, dates, product codes, named goods.
+//! They find what is written; what it means is left to the models.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use chrono::{Datelike, NaiveDate, TimeDelta};
+use regex::Regex;
+
+use super::grams::{Grams, plain};
+use crate::case::Timestamp;
+
+/// Full hours from one time to a later one; negative when it is earlier.
+pub(super) fn hours(later: Timestamp, earlier: Timestamp) -> i64 {
+    later.since(earlier).num_seconds().div_euclid(3600)
+}
+
+/// Whether a time had come by then. What never came had not.
+pub(super) fn reached(by: Timestamp, at: Option<Timestamp>) -> bool {
+    at.is_some_and(|at| by >= at)
+}
+
+/// A pattern that is known to be good; a bad one matches nothing and fails the test below.
+fn pattern(text: &str) -> Regex {
+    #[allow(clippy::unwrap_used)]
+    Regex::new(text).unwrap_or_else(|_| Regex::new("$^").unwrap())
+}
+
+/// What looks like a waybill number: two letters and nine digits or more, perhaps with a space between.
+static WAYBILL: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z]{2} ?[0-9]{9,15}"));
+/// A day with or without its year.
+static DAY: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?:(20[0-9]{2})\s*[-年/.]\s*)?([0-9]{1,2})\s*(?:[-/.月])\s*([0-9]{1,2})([日号]?)"));
+/// A run of letters, digits and what joins them in product codes.
+static CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"[a-z0-9][a-z0-9/+\-]{2,}"));
+/// What follows a word such as 品名 or 型号, in quotation marks or not.
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        "(?:品名|标题|商品名称?|样品名称?|产品名称?|送检样品|商品卡片?|订单卡片?|卡片|型号|机型|车型|货品|规格|品牌)",
+        "[^，。；,;“”\"]{0,4}?[:：为栏印是写]*[“\"「]?([^“”\"「」，。；,;]{2,40})"
+    ))
+});
+
+/// How the waybill numbers in a text stand to a known one.
+pub(super) fn waybill(text: &str, known: Option<&str>) -> &'static str {
+    let found = waybills(text);
+    match known {
+        None if found.is_empty() => "unknown_none",
+        None => "unknown_some",
+        Some(_) if found.is_empty() => "none",
+        Some(known) if found.contains(&known.to_ascii_uppercase()) => "same",
+        Some(_) => "different",
+    }
+}
+
+/// The waybill numbers in a text, in capitals and without spaces.
+pub(super) fn waybills(text: &str) -> BTreeSet<String> {
+    WAYBILL.find_iter(text).map(|found| found.as_str().replace(' ', "").to_ascii_uppercase()).collect()
+}
+
+/// How the days in a text stand to the time of the order and of the submission: `impossible`, `before`, `within`, `after`.
+pub(super) fn days(text: &str, paid: Timestamp, submitted: Timestamp) -> BTreeSet<&'static str> {
+    let (paid, submitted) = (paid.datetime().date_naive(), submitted.datetime().date_naive());
+    let mut seen = BTreeSet::new();
+    for day in DAY.captures_iter(text) {
+        let number = |index| day.get(index).and_then(|part| part.as_str().parse::<u32>().ok());
+        let year = number(1).map_or(paid.year(), |year| year as i32);
+        let (Some(month), Some(of_month)) = (number(2), number(3)) else { continue };
+        // Without a year and 日 it may be any pair of numbers: 2-3, 12.5.
+        let certain = day.get(1).is_some() || day.get(4).is_some_and(|part| !part.as_str().is_empty());
+        match NaiveDate::from_ymd_opt(year, month, of_month) {
+            None if certain => seen.insert("impossible"),
+            Some(date) if certain && date < paid - TimeDelta::days(1) => seen.insert("before"),
+            Some(date) if certain && date > submitted => seen.insert("after"),
+            Some(_) if certain => seen.insert("within"),
+            _ => false,
+        };
+    }
+    seen
+}
+
+/// Whether product codes (letters with digits: `72v32a`) of a text are also in another: `none`, `same`, `different`, `both`.
+pub(super) fn codes(text: &str, other: &str) -> &'static str {
+    let (text, other): (String, String) = (plain(text).collect(), plain(other).collect());
+    let mut found = (false, false);
+    for code in CODE.find_iter(&text).map(|code| code.as_str()) {
+        let (letters, digits) = (code.bytes().any(|b| b.is_ascii_lowercase()), code.bytes().any(|b| b.is_ascii_digit()));
+        if letters && digits && !WAYBILL.is_match(code) {
+            if other.contains(code) { found.0 = true } else { found.1 = true }
+        }
+    }
+    match found {
+        (false, false) => "none",
+        (true, false) => "same",
+        (false, true) => "different",
+        (true, true) => "both",
+    }
+}
+
+/// How much of the best and of the worst named goods (品名, 型号, …) of a text is found in the order's words, in percent;
+/// `None` when nothing is named.
+pub(super) fn named(text: &str, order: &Grams) -> Option<(i64, i64)> {
+    let shares: Vec<i64> = NAMED
+        .captures_iter(text)
+        .filter_map(|name| name.get(1))
+        .map(|name| Grams::of(name.as_str()).share_in(order))
+        .collect();
+    Some((shares.iter().copied().max()?, shares.iter().copied().min()?))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn waybills_are_compared_without_spaces_and_case() {
+        let text = "面单YT 883078755890清晰，另一张sf109683303475";
+        assert_eq!(waybill(text, Some("YT883078755890")), "same");
+        assert_eq!(waybill(text, Some("SF109683303475")), "same");
+        assert_eq!(waybill(text, Some("SF109683303476")), "different");
+        assert_eq!(waybill("无面单", Some("SF1")), "none");
+        assert_eq!(waybill(text, None), "unknown_some");
+    }
+
+    #[test]
+    fn days_are_placed_in_the_order_of_events() {
+        let (paid, submitted) = (at("2026-05-10T08:00:00+08:00"), at("2026-05-20T08:00:00+08:00"));
+        assert_eq!(days("2026年4月31日，2026-05-12 09:14", paid, submitted), BTreeSet::from(["impossible", "within"]));
+        assert_eq!(days("5月1日 5月21日", paid, submitted), BTreeSet::from(["after", "before"]));
+        assert_eq!(days("3-4个，2.5斤", paid, submitted), BTreeSet::new());
+    }
+
+    #[test]
+    fn codes_and_names() {
+        assert_eq!(codes("车型“AT-轻羽 48V20A”", "爱途 72V32A"), "different");
+        assert_eq!(codes("72v32a 雾霾蓝", "爱途 72V32A"), "same");
+        assert_eq!(codes("运单SF109683303475", ""), "none");
+        let order = Grams::of("红枣枸杞固元膏 200g");
+        assert_eq!(named("品名“红枣枸杞”，型号：KD-3309", &order), Some((100, 0)));
+        assert_eq!(named("没有写", &order), None);
+    }
+}

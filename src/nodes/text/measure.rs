@@ -1,0 +1,321 @@
+//! The values a measure may have, read from the case by rule, and the text of the question whether one of them is it.
+//! Rules only propose (every share, every pair of masses, every amount); the model says which of them is meant.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::numbers::{Number, Quantity, ShareForm, numbers};
+use super::{Layout, bucket};
+use crate::case::{Case, Party};
+
+/// At most so many candidates a case and measure; the claim's come first, then the dialogue's, then the evidence's.
+const MOST: usize = 96;
+/// Characters of context on each side of a number.
+const CONTEXT: usize = 24;
+/// Pairs are formed of numbers at most so many characters apart.
+const REACH: usize = 80;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasureKind {
+    /// The share of the goods that is spoiled or short.
+    Ratio,
+    /// How many of the goods are missing.
+    Count,
+    /// The amount of receipts.
+    Receipt,
+    /// The difference between two prices.
+    PriceDiff,
+}
+
+impl MeasureKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            MeasureKind::Ratio => "ratio",
+            MeasureKind::Count => "count",
+            MeasureKind::Receipt => "receipt",
+            MeasureKind::PriceDiff => "price_diff",
+        }
+    }
+}
+
+/// A measured value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// A share in hundredths of a percent, 0 to 10,000.
+    Ratio(u32),
+    /// A number of things.
+    Count(u32),
+    /// An amount in fen.
+    Amount(i64),
+}
+
+/// A text of the case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    /// The claim's statement.
+    Claim,
+    /// A message, by its place in the dialogue.
+    Message(usize),
+    /// The content of an item of evidence, by its place in the case.
+    Evidence(usize),
+}
+
+/// Where a value was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Span {
+    /// In which text.
+    pub field: Field,
+    /// First character.
+    pub start: usize,
+    /// The character after the last.
+    pub end: usize,
+    /// The characters between.
+    pub text: String,
+}
+
+/// A value that a measure may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The value.
+    pub value: Value,
+    /// Where it was read; for a value of two numbers from the first to the end of the last in that text.
+    pub span: Span,
+    /// The question to the `measure` model.
+    pub text: String,
+}
+
+/// A value with the numbers it was read from, before its question is rendered.
+#[derive(Debug)]
+struct Reading {
+    value: Value,
+    field: Field,
+    form: &'static str,
+    first: Number,
+    /// The other number of a pair in the same text.
+    second: Option<Number>,
+    /// The value uses a number of the order: its quantity, specification or price.
+    with_order: bool,
+}
+
+/// The candidates for a measure, in order of reading; each value once a text and form.
+pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
+    let texts = texts(case);
+    let order: Vec<Number> = order_numbers(case);
+    let mut readings = Vec::new();
+    for (field, text) in &texts {
+        read(case, kind, *field, &numbers(text), &order, &mut readings);
+    }
+    let mut seen = BTreeSet::new();
+    readings.retain(|r| seen.insert((r.value, r.field, r.form)));
+    readings.truncate(MOST);
+    readings
+        .iter()
+        .filter_map(|reading| {
+            let text = texts.iter().find(|(field, _)| *field == reading.field)?.1;
+            Some(render(case, kind, reading, text, &readings))
+        })
+        .collect()
+}
+
+/// The texts that values are read from: the claim, then the messages, then the evidence.
+fn texts(case: &Case) -> Vec<(Field, &str)> {
+    let mut texts = vec![(Field::Claim, case.claim.statement.as_str())];
+    texts.extend(case.dialogue.iter().enumerate().map(|(i, m)| (Field::Message(i), m.text.as_str())));
+    texts.extend(case.evidence.iter().enumerate().map(|(i, e)| (Field::Evidence(i), e.content.as_str())));
+    texts
+}
+
+/// What the order itself says of mass and number.
+fn order_numbers(case: &Case) -> Vec<Number> {
+    let mut found = Vec::new();
+    for item in &case.order.items {
+        found.extend(numbers(item.spec.as_deref().unwrap_or_default()));
+        found.extend(numbers(&item.title));
+    }
+    // Two boxes of 5 jin are 10 jin: what was ordered in all.
+    let times: i64 = case.order.items.iter().map(|item| i64::from(item.quantity)).sum();
+    let in_all: Vec<Number> = found
+        .iter()
+        .filter_map(|number| {
+            let quantity = match number.quantity {
+                Quantity::Mass(mass) => Quantity::Mass(mass.checked_mul(times)?),
+                Quantity::Count(n, unit) => Quantity::Count(n.checked_mul(times)?, unit),
+                _ => return None,
+            };
+            (times > 1).then_some(Number { quantity, ..*number })
+        })
+        .collect();
+    found.extend(in_all);
+    found
+}
+
+fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &[Number], out: &mut Vec<Reading>) {
+    let mut push = |value, form, first: Number, second, with_order| {
+        out.push(Reading { value, field, form, first, second, with_order });
+    };
+    let pairs = || {
+        found.iter().enumerate().flat_map(move |(i, a)| {
+            found[i + 1..].iter().filter(move |b| b.start.saturating_sub(a.end) <= REACH).map(move |b| (*a, *b))
+        })
+    };
+    match kind {
+        MeasureKind::Ratio => {
+            for &number in found {
+                if let Quantity::Share(share, form) = number.quantity {
+                    push(Value::Ratio(share as u32), share_form(form), number, None, false);
+                }
+            }
+            for (a, b) in pairs() {
+                for (value, form) in ratios(a.quantity, b.quantity) {
+                    push(value, form, a, Some(b), false);
+                }
+            }
+            for &number in found {
+                for ordered in order {
+                    for (value, form) in ratios(number.quantity, ordered.quantity) {
+                        push(value, form, number, None, true);
+                    }
+                }
+            }
+        }
+        MeasureKind::Count => {
+            let ordered: i64 = case.order.items.iter().map(|item| i64::from(item.quantity)).sum();
+            for &number in found {
+                if let Quantity::Count(n, _) = number.quantity {
+                    if (1..=ordered).contains(&n) {
+                        push(Value::Count(n as u32), "count", number, None, false);
+                    }
+                    if (1..ordered).contains(&n) {
+                        push(Value::Count((ordered - n) as u32), "count_rest", number, None, true);
+                    }
+                }
+            }
+        }
+        MeasureKind::Receipt | MeasureKind::PriceDiff => {
+            for &number in found {
+                if let Quantity::Money(fen) = number.quantity {
+                    push(Value::Amount(fen), "amount", number, None, false);
+                }
+            }
+            for (a, b) in pairs() {
+                if let (MeasureKind::PriceDiff, Quantity::Money(a_fen), Quantity::Money(b_fen)) = (kind, a.quantity, b.quantity) {
+                    if a_fen != b_fen {
+                        push(Value::Amount((a_fen - b_fen).abs()), "difference", a, Some(b), false);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn share_form(form: ShareForm) -> &'static str {
+    match form {
+        ShareForm::Percent => "percent",
+        ShareForm::Tenths => "tenths",
+        ShareForm::Fraction => "fraction",
+        ShareForm::Half => "half",
+        ShareForm::All => "all",
+    }
+}
+
+/// The shares that two quantities of one kind make: the smaller of the larger, and what it lacks.
+fn ratios(a: Quantity, b: Quantity) -> Vec<(Value, &'static str)> {
+    let (small, large, part, rest) = match (a, b) {
+        (Quantity::Mass(a), Quantity::Mass(b)) => (a.min(b), a.max(b), "mass_part", "mass_rest"),
+        (Quantity::Count(a, unit), Quantity::Count(b, other)) if unit == other || unit.is_none() || other.is_none() => {
+            (a.min(b), a.max(b), "count_part", "count_rest")
+        }
+        _ => return Vec::new(),
+    };
+    if small <= 0 || small > large || large < 2 {
+        return Vec::new();
+    }
+    // Half a hundredth of a percent rounds up, as everywhere.
+    let share = |n: i64| Value::Ratio(((n * 20_000 + large) / (2 * large)) as u32);
+    if small == large { vec![(share(small), part)] } else { vec![(share(small), part), (share(large - small), rest)] }
+}
+
+fn render(case: &Case, kind: MeasureKind, reading: &Reading, source: &str, all: &[Reading]) -> Candidate {
+    let chars: Vec<char> = source.chars().collect();
+    let cut = |from: usize, to: usize| chars[from.min(chars.len())..to.min(chars.len())].iter().collect::<String>();
+    let (first, second) = (reading.first, reading.second);
+    let end = second.map_or(first.end, |n| n.end);
+
+    let mut text = Layout::new();
+    text.fact("measure", kind.as_str());
+    text.fact("in", match reading.field {
+        Field::Claim => "claim",
+        Field::Message(i) => by(case.dialogue.get(i).map(|m| m.from), "buyer_said", "seller_said"),
+        Field::Evidence(i) => by(case.evidence.get(i).map(|e| e.party), "buyer_shows", "seller_shows"),
+    });
+    if let Field::Evidence(i) = reading.field {
+        text.fact("kind", case.evidence.get(i).map_or("none", |e| &e.kind));
+    }
+    text.fact("form", reading.form);
+    text.flag("withorder", reading.with_order);
+    add_value_facts(&mut text, case, reading);
+    add_agreement_facts(&mut text, reading, all);
+
+    text.segment("[LEFT]", &cut(first.start.saturating_sub(CONTEXT), first.start), CONTEXT);
+    text.segment("[NUMBER]", &cut(first.start, first.end), 24);
+    let middle = second.map_or(String::new(), |n| cut(first.end, n.start));
+    text.segment("[BETWEEN]", &middle, REACH);
+    text.segment("[SECOND]", &second.map_or(String::new(), |n| cut(n.start, n.end)), 24);
+    text.segment("[RIGHT]", &cut(end, end + CONTEXT), CONTEXT);
+    let span = Span { field: reading.field, start: first.start, end, text: cut(first.start, end) };
+    Candidate { value: reading.value, span, text: text.finish() }
+}
+
+fn by(party: Option<Party>, buyer: &'static str, seller: &'static str) -> &'static str {
+    if party == Some(Party::Seller) { seller } else { buyer }
+}
+
+/// How large the value is and whether it is an amount that the order itself names.
+fn add_value_facts(text: &mut Layout, case: &Case, reading: &Reading) {
+    match reading.value {
+        Value::Ratio(share) => text.fact("tier", &bucket(i64::from(share), &[0, 500, 1_000, 3_000, 5_000, 7_000, 9_999])),
+        Value::Count(n) => text.count("count", n as usize, 6),
+        Value::Amount(fen) => {
+            let order = &case.order;
+            let named = [
+                (Some(order.total.as_i64()), "total"),
+                (Some(order.goods_total().as_i64()), "goods"),
+                (order.items.first().map(|item| item.unit_price.as_i64()), "unit_price"),
+                (Some(order.freight.as_i64()), "freight"),
+                (order.deposit.map(|deposit| deposit.as_i64()), "deposit"),
+            ];
+            let name = named.into_iter().find(|(amount, _)| *amount == Some(fen)).map_or("none", |(_, name)| name);
+            text.fact("equals", name);
+            let total = order.total.as_i64().max(1);
+            text.fact("size", &bucket(fen.saturating_mul(100) / total, &[2, 5, 10, 20, 40, 70, 99, 150]));
+            text.flag("round", fen % 100 == 0);
+        }
+    }
+}
+
+/// In how many texts, and by which sides, the same value was read.
+fn add_agreement_facts(text: &mut Layout, reading: &Reading, all: &[Reading]) {
+    let same: Vec<&Reading> = all.iter().filter(|other| near(other.value, reading.value)).collect();
+    let fields: BTreeSet<Field> = same.iter().map(|other| other.field).collect();
+    let forms: BTreeSet<&str> = same.iter().map(|other| other.form).collect();
+    text.count("texts", fields.len(), 5);
+    text.count("forms", forms.len(), 4);
+    text.flag("inclaim", fields.contains(&Field::Claim));
+    text.flag("inmessages", fields.iter().any(|field| matches!(field, Field::Message(_))));
+    text.flag("inevidence", fields.iter().any(|field| matches!(field, Field::Evidence(_))));
+    let direct = ["percent", "tenths", "fraction", "all", "amount", "count"];
+    text.flag("stated", same.iter().any(|other| direct.contains(&other.form)));
+}
+
+/// Equal, or shares that differ by no more than one percent of the whole.
+fn near(a: Value, b: Value) -> bool {
+    match (a, b) {
+        (Value::Ratio(a), Value::Ratio(b)) => a.abs_diff(b) <= 100,
+        (a, b) => a == b,
+    }
+}

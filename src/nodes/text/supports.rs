@@ -1,0 +1,93 @@
+//! The text of the question whether an item of evidence meets a requirement.
+
+use super::grams::Grams;
+use super::{Layout, bucket, facts};
+use crate::case::{Case, Evidence};
+
+/// Renders an item and a requirement for the `supports` model.
+///
+/// `requirement` is the requirement's text in Chinese; `rivals` are those of the same party's other requirements that
+/// accept an item of this kind too, so that the model can see which of them an item aims at.
+///
+/// `[FACTS]` party, kind, how waybill numbers, dates, codes and words compare with the order `[REQUIREMENT]` its text
+/// `[SHARED]` letter pairs that the content shares with the requirement and with no rival `[RIVAL]` the other way round
+/// `[CONTENT]` what OCR and captioning made of the file `[TITLE]` what was bought.
+pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]) -> String {
+    let order = &case.order;
+    let content = Grams::of(&item.content);
+    let goods = Grams::of_all(order.items.iter().flat_map(|i| [i.title.as_str(), i.spec.as_deref().unwrap_or_default()]));
+    let (asked, rival) = (Grams::of(requirement), Grams::of_all(rivals.iter().copied()));
+    let (own, other) = (asked.shared_words(&content, &rival), rival.shared_words(&content, &asked));
+
+    let mut text = Layout::new();
+    text.fact("party", item.party.as_str());
+    text.fact("kind", &item.kind);
+    add_parcel_facts(&mut text, case, item);
+    text.fact("goods", &bucket(goods.share_in(&content), &[0, 5, 10, 20, 30, 45]));
+    text.count("goodswords", goods.shared(&content), 8);
+    let shop = Grams::of(&order.seller.name);
+    text.fact("shop", &bucket(shop.share_in(&content), &[0, 35, 99]));
+    text.fact("claim", &bucket(content.share_in(&Grams::of(&case.claim.statement)), &[2, 5, 8, 12, 20, 30]));
+    text.fact("required", &bucket(asked.share_in(&content), &[0, 10, 20, 30, 50]));
+    text.fact("rival", match own.len().cmp(&other.len()) {
+        _ if rivals.is_empty() => "none",
+        std::cmp::Ordering::Less => "closer",
+        std::cmp::Ordering::Equal => "equal",
+        std::cmp::Ordering::Greater => "farther",
+    });
+    let days = facts::days(&item.content, order.paid_at, item.submitted_at);
+    text.flag("dated", !days.is_empty());
+    for day in days {
+        text.fact("day", day);
+    }
+    let words = case_words(case);
+    text.fact("codes", facts::codes(&item.content, &words));
+    match facts::named(&item.content, &goods) {
+        None => text.fact("named", "none"),
+        Some((best, worst)) => {
+            text.fact("named", &bucket(best, &[0, 15, 30, 50, 75]));
+            text.fact("misnamed", &bucket(worst, &[0, 15, 30, 50, 75]));
+        }
+    }
+    text.fact("length", &bucket(item.content.chars().count() as i64, &[40, 70, 100, 140, 200]));
+
+    text.segment("[REQUIREMENT]", requirement, 200);
+    text.pieces("[SHARED]", own.iter().map(String::as_str), 120);
+    text.pieces("[RIVAL]", other.iter().map(String::as_str), 120);
+    text.segment("[CONTENT]", &item.content, 1600);
+    text.pieces("[TITLE]", order.items.iter().map(|i| i.title.as_str()), 200);
+    text.finish()
+}
+
+/// How the waybill numbers in the content stand to the parcel's, to the returned parcel's and to both.
+fn add_parcel_facts(text: &mut Layout, case: &Case, item: &Evidence) {
+    let sent = case.order.waybill.as_ref().map(|w| w.as_str());
+    let returned = case.returned.as_ref().and_then(|r| r.waybill.as_ref()).map(|w| w.as_str());
+    let (to_sent, to_returned) = (facts::waybill(&item.content, sent), facts::waybill(&item.content, returned));
+    text.fact("sent", to_sent);
+    text.fact("back", to_returned);
+    text.fact("waybill", match (to_sent, to_returned) {
+        ("same", _) | (_, "same") => "same",
+        ("different", _) | (_, "different") => "different",
+        ("unknown_some", _) => "some",
+        _ => "none",
+    });
+    text.count("waybills", facts::waybills(&item.content).len(), 2);
+}
+
+/// All words of the order and the parties, in which a product code may turn up.
+fn case_words(case: &Case) -> String {
+    let mut words = String::new();
+    for item in &case.order.items {
+        words.push_str(&item.title);
+        words.push(' ');
+        words.push_str(item.spec.as_deref().unwrap_or_default());
+        words.push(' ');
+    }
+    words.push_str(&case.claim.statement);
+    for message in &case.dialogue {
+        words.push(' ');
+        words.push_str(&message.text);
+    }
+    words
+}
