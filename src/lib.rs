@@ -1,6 +1,9 @@
 //! Praetor: rule-driven arbitration of e-commerce after-sale disputes.
 pub mod case;
+pub mod decision;
 pub mod judge;
 pub mod lang;
+pub mod nodes;
+pub mod pipeline;
 pub mod sop;
 pub mod store;

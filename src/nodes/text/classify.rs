@@ -51,10 +51,13 @@ fn add_facts(text: &mut Layout, case: &Case) {
     text.fact("last", case.dialogue.last().map_or("none", |message| message.from.as_str()));
     text.count("items", order.items.len(), 3);
     text.count("events", case.logistics.len(), 5);
-    text.fact("promise", &match order.ship_by {
-        Some(by) => bucket(facts::hours(by, order.paid_at), &[24, 48, 72, 168]),
-        None => "none".to_owned(),
-    });
+    text.fact(
+        "promise",
+        &match order.ship_by {
+            Some(by) => bucket(facts::hours(by, order.paid_at), &[24, 48, 72, 168]),
+            None => "none".to_owned(),
+        },
+    );
     if let Some(signed) = order.signed_at {
         text.fact("since", &bucket(facts::hours(case.claim.filed_at, signed), &SINCE_SIGNED));
     }

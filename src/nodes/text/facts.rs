@@ -84,7 +84,8 @@ pub(super) fn codes(text: &str, other: &str) -> &'static str {
     let (text, other): (String, String) = (plain(text).collect(), plain(other).collect());
     let mut found = (false, false);
     for code in CODE.find_iter(&text).map(|code| code.as_str()) {
-        let (letters, digits) = (code.bytes().any(|b| b.is_ascii_lowercase()), code.bytes().any(|b| b.is_ascii_digit()));
+        let (letters, digits) =
+            (code.bytes().any(|b| b.is_ascii_lowercase()), code.bytes().any(|b| b.is_ascii_digit()));
         if letters && digits && !WAYBILL.is_match(code) {
             if other.contains(code) { found.0 = true } else { found.1 = true }
         }

@@ -38,10 +38,13 @@ pub fn first_report(case: &Case, index: usize) -> String {
     let earlier = case.dialogue.iter().take(index).filter(|m| m.from == Party::Buyer).count();
     text.count("earlier", earlier, 4);
     let previous = index.checked_sub(1).and_then(|i| case.dialogue.get(i));
-    text.fact("gap", &match previous {
-        Some(previous) => bucket(facts::hours(message.at, previous.at), &[1, 6, 24, 72, 240]),
-        None => "first".to_owned(),
-    });
+    text.fact(
+        "gap",
+        &match previous {
+            Some(previous) => bucket(facts::hours(message.at, previous.at), &[1, 6, 24, 72, 240]),
+            None => "first".to_owned(),
+        },
+    );
     text.fact("previous", previous.map_or("none", |previous| previous.from.as_str()));
     let overlap = Grams::of(&message.text).share_in(&Grams::of(&case.claim.statement));
     text.fact("asclaimed", &bucket(overlap, &[3, 7, 12, 18, 25]));

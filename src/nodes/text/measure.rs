@@ -203,7 +203,9 @@ fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &
                 }
             }
             for (a, b) in pairs() {
-                if let (MeasureKind::PriceDiff, Quantity::Money(a_fen), Quantity::Money(b_fen)) = (kind, a.quantity, b.quantity) {
+                if let (MeasureKind::PriceDiff, Quantity::Money(a_fen), Quantity::Money(b_fen)) =
+                    (kind, a.quantity, b.quantity)
+                {
                     if a_fen != b_fen {
                         push(Value::Amount((a_fen - b_fen).abs()), "difference", a, Some(b), false);
                     }
@@ -248,11 +250,14 @@ fn render(case: &Case, kind: MeasureKind, reading: &Reading, source: &str, all: 
 
     let mut text = Layout::new();
     text.fact("measure", kind.as_str());
-    text.fact("in", match reading.field {
-        Field::Claim => "claim",
-        Field::Message(i) => by(case.dialogue.get(i).map(|m| m.from), "buyer_said", "seller_said"),
-        Field::Evidence(i) => by(case.evidence.get(i).map(|e| e.party), "buyer_shows", "seller_shows"),
-    });
+    text.fact(
+        "in",
+        match reading.field {
+            Field::Claim => "claim",
+            Field::Message(i) => by(case.dialogue.get(i).map(|m| m.from), "buyer_said", "seller_said"),
+            Field::Evidence(i) => by(case.evidence.get(i).map(|e| e.party), "buyer_shows", "seller_shows"),
+        },
+    );
     if let Field::Evidence(i) = reading.field {
         text.fact("kind", case.evidence.get(i).map_or("none", |e| &e.kind));
     }
@@ -278,7 +283,9 @@ fn by(party: Option<Party>, buyer: &'static str, seller: &'static str) -> &'stat
 /// How large the value is and whether it is an amount that the order itself names.
 fn add_value_facts(text: &mut Layout, case: &Case, reading: &Reading) {
     match reading.value {
-        Value::Ratio(share) => text.fact("tier", &bucket(i64::from(share), &[0, 500, 1_000, 3_000, 5_000, 7_000, 9_999])),
+        Value::Ratio(share) => {
+            text.fact("tier", &bucket(i64::from(share), &[0, 500, 1_000, 3_000, 5_000, 7_000, 9_999]))
+        }
         Value::Count(n) => text.count("count", n as usize, 6),
         Value::Amount(fen) => {
             let order = &case.order;

@@ -33,10 +33,24 @@ pub(super) enum ShareForm {
 }
 
 /// Measure words that count things one can receive, miss or find spoiled.
-const COUNTERS: &str = "个個只隻枚条颗粒袋盒罐瓶支件册箱片根头尾套把副双本包份朵株盆棵桶张台部块卷提串对杯块顶块枝匹盏组节筐篮";
+const COUNTERS: &str =
+    "个個只隻枚条颗粒袋盒罐瓶支件册箱片根头尾套把副双本包份朵株盆棵桶张台部块卷提串对杯块顶块枝匹盏组节筐篮";
 /// Words that say all of it is meant.
 const ALL: [&str; 14] = [
-    "全烂", "全坏", "全化", "全死", "全部", "全都", "全是", "没一个好", "没有一个", "无一", "都烂", "全军覆没", "一个都不", "全臭",
+    "全烂",
+    "全坏",
+    "全化",
+    "全死",
+    "全部",
+    "全都",
+    "全是",
+    "没一个好",
+    "没有一个",
+    "无一",
+    "都烂",
+    "全军覆没",
+    "一个都不",
+    "全臭",
 ];
 /// Words that say half of it is meant.
 const HALF: [&str; 4] = ["一半", "半数", "一多半", "一大半"];
@@ -146,8 +160,15 @@ fn tail(chars: &[char], at: usize) -> (i64, usize) {
 
 fn mass(chars: &[char], milli: i64, end: usize) -> Option<(Quantity, usize)> {
     const UNITS: [(&str, i64); 9] = [
-        ("公斤", 1_000_000), ("千克", 1_000_000), ("kg", 1_000_000), ("KG", 1_000_000), ("Kg", 1_000_000),
-        ("斤", 500_000), ("克", 1_000), ("g", 1_000), ("两", 50_000),
+        ("公斤", 1_000_000),
+        ("千克", 1_000_000),
+        ("kg", 1_000_000),
+        ("KG", 1_000_000),
+        ("Kg", 1_000_000),
+        ("斤", 500_000),
+        ("克", 1_000),
+        ("g", 1_000),
+        ("两", 50_000),
     ];
     let end = end + usize::from(chars.get(end) == Some(&' '));
     let (word, unit) = *UNITS.iter().find(|(word, _)| starts(chars, end, word))?;
@@ -213,7 +234,30 @@ fn count(chars: &[char], at: usize, milli: i64, end: usize) -> Option<(Quantity,
     if COUNTERS.contains(next) && !(next == '个' && matches!(chars.get(end + 1), Some('月' | '小' | '工'))) {
         return Some((Quantity::Count(milli / 1_000, Some(next)), end + 1));
     }
-    let dated = matches!(next, '年' | '月' | '日' | '号' | '点' | '时' | '分' | '秒' | '天' | '小' | '岁' | '楼' | '码' | '折' | '级' | '米' | '寸' | '升' | '度' | '厘' | '毫' | '.');
+    let dated = matches!(
+        next,
+        '年' | '月'
+            | '日'
+            | '号'
+            | '点'
+            | '时'
+            | '分'
+            | '秒'
+            | '天'
+            | '小'
+            | '岁'
+            | '楼'
+            | '码'
+            | '折'
+            | '级'
+            | '米'
+            | '寸'
+            | '升'
+            | '度'
+            | '厘'
+            | '毫'
+            | '.'
+    );
     let bare = arabic && !dated && !of_code(next) && !of_code(before) && end - at <= 4;
     bare.then_some((Quantity::Count(milli / 1_000, None), end))
 }
@@ -235,7 +279,11 @@ fn digits(chars: &[char], at: usize) -> Option<(i64, usize)> {
         if let Some(d) = digit(end) {
             value = value.checked_mul(10)?.checked_add(d)?;
             end += 1;
-        } else if end > at && chars.get(end) == Some(&',') && (1..=3).all(|i| digit(end + i).is_some()) && digit(end + 4).is_none() {
+        } else if end > at
+            && chars.get(end) == Some(&',')
+            && (1..=3).all(|i| digit(end + i).is_some())
+            && digit(end + 4).is_none()
+        {
             end += 1;
         } else {
             break;
@@ -296,7 +344,8 @@ fn chinese(chars: &[char], at: usize) -> Option<(i64, usize)> {
             if digit.is_none() && power != 10 {
                 break;
             }
-            total = if power == 10_000 { (total + digit.unwrap_or(0)) * power } else { total + digit.unwrap_or(1) * power };
+            total =
+                if power == 10_000 { (total + digit.unwrap_or(0)) * power } else { total + digit.unwrap_or(1) * power };
             (digit, unit) = (None, power);
         }
         end += 1;
@@ -317,27 +366,39 @@ mod tests {
 
     #[test]
     fn shares() {
-        assert_eq!(read("少了55%，百分之五，12.5％"), [
-            Share(5_500, ShareForm::Percent), Share(500, ShareForm::Percent), Share(1_250, ShareForm::Percent)
-        ]);
+        assert_eq!(
+            read("少了55%，百分之五，12.5％"),
+            [Share(5_500, ShareForm::Percent), Share(500, ShareForm::Percent), Share(1_250, ShareForm::Percent)]
+        );
         assert_eq!(read("三成半"), [Share(3_500, ShareForm::Tenths)]);
-        assert_eq!(read("占九成，四分之三，30/30，一半"), [
-            Share(9_000, ShareForm::Tenths), Share(7_500, ShareForm::Fraction),
-            Share(10_000, ShareForm::Fraction), Share(5_000, ShareForm::Half)
-        ]);
+        assert_eq!(
+            read("占九成，四分之三，30/30，一半"),
+            [
+                Share(9_000, ShareForm::Tenths),
+                Share(7_500, ShareForm::Fraction),
+                Share(10_000, ShareForm::Fraction),
+                Share(5_000, ShareForm::Half)
+            ]
+        );
     }
 
     #[test]
     fn masses() {
         assert_eq!(read("净重5斤只有4斤1两"), [Mass(2_500_000), Mass(2_050_000)]);
-        assert_eq!(read("四斤半、2.25kg、300克、8两"), [Mass(2_250_000), Mass(2_250_000), Mass(300_000), Mass(400_000)]);
+        assert_eq!(
+            read("四斤半、2.25kg、300克、8两"),
+            [Mass(2_250_000), Mass(2_250_000), Mass(300_000), Mass(400_000)]
+        );
         assert_eq!(read("半斤，五斤半，一公斤"), [Mass(250_000), Mass(2_750_000), Mass(1_000_000)]);
     }
 
     #[test]
     fn sums_of_money() {
         assert_eq!(read("定金246块5毛5"), [Money(24_655)]);
-        assert_eq!(read("四千九百五十五块四毛九，六百二十六块五，¥3,680"), [Money(495_549), Money(62_650), Money(368_000)]);
+        assert_eq!(
+            read("四千九百五十五块四毛九，六百二十六块五，¥3,680"),
+            [Money(495_549), Money(62_650), Money(368_000)]
+        );
         assert_eq!(read("票据127.38元，合计102.12"), [Money(12_738), Money(10_212)]);
         assert_eq!(read("三百二块，一百零二元"), [Money(32_000), Money(10_200)]);
         assert_eq!(read("469块5角7，70块4毛3，八块"), [Money(46_957), Money(7_043), Money(800)]);
@@ -345,9 +406,10 @@ mod tests {
 
     #[test]
     fn counts_but_not_dates_or_codes() {
-        assert_eq!(read("50只里有2只，共30 坏27"), [
-            Count(50, Some('只')), Count(2, Some('只')), Count(30, None), Count(27, None)
-        ]);
+        assert_eq!(
+            read("50只里有2只，共30 坏27"),
+            [Count(50, Some('只')), Count(2, Some('只')), Count(30, None), Count(27, None)]
+        );
         assert_eq!(read("2026-05-13 17:40，5月6号，SF963387，KD-3309，48V20A，三个月，141.9欸"), []);
         assert_eq!(read("十二个石榴，二十三枚"), [Count(12, Some('个')), Count(23, Some('枚'))]);
     }

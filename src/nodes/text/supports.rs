@@ -15,7 +15,8 @@ use crate::case::{Case, Evidence};
 pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]) -> String {
     let order = &case.order;
     let content = Grams::of(&item.content);
-    let goods = Grams::of_all(order.items.iter().flat_map(|i| [i.title.as_str(), i.spec.as_deref().unwrap_or_default()]));
+    let goods =
+        Grams::of_all(order.items.iter().flat_map(|i| [i.title.as_str(), i.spec.as_deref().unwrap_or_default()]));
     let (asked, rival) = (Grams::of(requirement), Grams::of_all(rivals.iter().copied()));
     let (own, other) = (asked.shared_words(&content, &rival), rival.shared_words(&content, &asked));
 
@@ -29,12 +30,15 @@ pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]
     text.fact("shop", &bucket(shop.share_in(&content), &[0, 35, 99]));
     text.fact("claim", &bucket(content.share_in(&Grams::of(&case.claim.statement)), &[2, 5, 8, 12, 20, 30]));
     text.fact("required", &bucket(asked.share_in(&content), &[0, 10, 20, 30, 50]));
-    text.fact("rival", match own.len().cmp(&other.len()) {
-        _ if rivals.is_empty() => "none",
-        std::cmp::Ordering::Less => "closer",
-        std::cmp::Ordering::Equal => "equal",
-        std::cmp::Ordering::Greater => "farther",
-    });
+    text.fact(
+        "rival",
+        match own.len().cmp(&other.len()) {
+            _ if rivals.is_empty() => "none",
+            std::cmp::Ordering::Less => "closer",
+            std::cmp::Ordering::Equal => "equal",
+            std::cmp::Ordering::Greater => "farther",
+        },
+    );
     let days = facts::days(&item.content, order.paid_at, item.submitted_at);
     text.flag("dated", !days.is_empty());
     for day in days {
@@ -66,12 +70,15 @@ fn add_parcel_facts(text: &mut Layout, case: &Case, item: &Evidence) {
     let (to_sent, to_returned) = (facts::waybill(&item.content, sent), facts::waybill(&item.content, returned));
     text.fact("sent", to_sent);
     text.fact("back", to_returned);
-    text.fact("waybill", match (to_sent, to_returned) {
-        ("same", _) | (_, "same") => "same",
-        ("different", _) | (_, "different") => "different",
-        ("unknown_some", _) => "some",
-        _ => "none",
-    });
+    text.fact(
+        "waybill",
+        match (to_sent, to_returned) {
+            ("same", _) | (_, "same") => "same",
+            ("different", _) | (_, "different") => "different",
+            ("unknown_some", _) => "some",
+            _ => "none",
+        },
+    );
     text.count("waybills", facts::waybills(&item.content).len(), 2);
 }
 

@@ -1,0 +1,35 @@
+//! Everything besides the case that determines a decision's bytes, each by its hash or version.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::judge::{Device, Task};
+
+/// Changes whenever the program could decide the same case under the same other pins differently.
+pub(crate) const ENGINE: &str = concat!("praetor ", env!("CARGO_PKG_VERSION"), " engine/1");
+
+/// The pins of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pins {
+    /// The program.
+    pub engine: String,
+    /// The pack's id and version.
+    pub pack: String,
+    /// Hash of the compiled rules.
+    pub rulebook: String,
+    /// Hash of the pack's calendar.
+    pub calendar: String,
+    /// Hash of the SOP index.
+    pub index: String,
+    /// Hash of each model.
+    pub models: BTreeMap<Task, String>,
+    /// Hash of the tokenizer.
+    pub tokenizer: String,
+    /// Hash of the thresholds of certainty.
+    pub thresholds: String,
+    /// ONNX Runtime's version and build.
+    pub runtime: String,
+    /// Where models ran.
+    pub device: Device,
+}

@@ -1,0 +1,198 @@
+//! Runs the nodes over many cases at once, in waves: each wave's questions are asked together, so that one case
+//! takes few passes and a backlog fills the models. The API, the batch and the replay run this very pipeline.
+
+use crate::case::{Case, Timestamp};
+use crate::decision::{self, Asked, Decision, DecisionError, NodeRecord, Pins, Trace};
+use crate::judge::{Answer, Judge, JudgeError, Question, Thresholds};
+use crate::nodes::{Findings, Node, NodeError, Rules, waves};
+use crate::sop::{Index, IndexError, RuleBook};
+
+/// Whoever answers questions: the judge, or answers recorded before.
+pub trait Ask: Send + Sync {
+    /// Answers in the order of the questions.
+    fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError>;
+}
+
+impl Ask for Judge {
+    fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
+        self.answer(questions)
+    }
+}
+
+/// The pipeline failed for a reason that is not the ticket's.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The judge failed.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    /// A node failed.
+    #[error("ticket {ticket}: {source}")]
+    Node {
+        /// The ticket.
+        ticket: String,
+        /// Why.
+        source: NodeError,
+    },
+    /// A decision could not be put together.
+    #[error("ticket {ticket}: {source}")]
+    Decision {
+        /// The ticket.
+        ticket: String,
+        /// Why.
+        source: DecisionError,
+    },
+    /// The index could not be built.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A pin has no canonical form.
+    #[error("a pin has no canonical form: {0}")]
+    Pins(#[from] serde_json::Error),
+}
+
+/// Rules, index, models and thresholds, ready to decide.
+pub struct Pipeline {
+    book: RuleBook,
+    index: Index,
+    ask: Box<dyn Ask>,
+    thresholds: Thresholds,
+    pins: Pins,
+    waves: [Vec<Box<dyn Node>>; 4],
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("pins", &self.pins).finish_non_exhaustive()
+    }
+}
+
+/// A decision with the record of how it came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// The record.
+    pub trace: Trace,
+}
+
+/// A case on its way through the waves.
+struct Run<'a> {
+    case: &'a Case,
+    findings: Findings,
+    trace: Trace,
+}
+
+impl Pipeline {
+    /// A pipeline over a rule book and an opened judge.
+    pub fn new(book: RuleBook, judge: Judge) -> Result<Self, PipelineError> {
+        let (pins, thresholds) = (judge.pins().clone(), judge.manifest().thresholds.clone());
+        Self::with(book, Box::new(judge), &pins, thresholds)
+    }
+
+    /// A pipeline with any source of answers; `pins` say what they come from.
+    pub fn with(
+        book: RuleBook,
+        ask: Box<dyn Ask>,
+        judge: &crate::judge::Pins,
+        thresholds: Thresholds,
+    ) -> Result<Self, PipelineError> {
+        let index = Index::build(&book)?;
+        let pins = Pins {
+            engine: decision::ENGINE.to_owned(),
+            pack: format!("{}@{}", book.head.id, book.head.version),
+            rulebook: book.hash().to_string(),
+            calendar: book.calendar_hash()?,
+            index: index.hash().to_owned(),
+            models: judge.models.clone(),
+            tokenizer: judge.tokenizer.clone(),
+            thresholds: decision::sha256(&serde_json_canonicalizer::to_vec(&thresholds)?),
+            runtime: judge.runtime.clone(),
+            device: judge.device,
+        };
+        Ok(Self { book, index, ask, thresholds, pins, waves: waves() })
+    }
+
+    /// The rule book.
+    pub fn book(&self) -> &RuleBook {
+        &self.book
+    }
+
+    /// What every decision of this pipeline pins.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { book: &self.book, index: &self.index, thresholds: &self.thresholds }
+    }
+
+    /// Decides cases, in their order. The result for a case does not depend on the others. `as_of` is the time
+    /// of decision; when absent each case is decided as of the latest moment its file speaks of.
+    pub fn decide(&self, cases: &[Case], as_of: Option<Timestamp>) -> Result<Vec<Decided>, PipelineError> {
+        let mut runs: Vec<Run<'_>> = cases
+            .iter()
+            .map(|case| Run { case, findings: Findings::default(), trace: Trace::new(case.hash().to_string()) })
+            .collect();
+        for wave in &self.waves {
+            self.run_wave(wave, &mut runs)?;
+        }
+        runs.into_iter().map(|run| self.conclude(run, as_of)).collect()
+    }
+
+    /// Decides one case from findings made elsewhere: only the remedy node and what follows it runs.
+    pub fn conclude_from(
+        &self,
+        case: &Case,
+        findings: Findings,
+        as_of: Option<Timestamp>,
+    ) -> Result<Decided, PipelineError> {
+        let mut runs = [Run { case, findings, trace: Trace::new(case.hash().to_string()) }];
+        let [.., last] = &self.waves;
+        self.run_wave(last, &mut runs)?;
+        let [run] = runs;
+        self.conclude(run, as_of)
+    }
+
+    fn run_wave(&self, wave: &[Box<dyn Node>], runs: &mut [Run<'_>]) -> Result<(), PipelineError> {
+        let rules = self.rules();
+        let mut questions = Vec::new();
+        let mut counts = Vec::with_capacity(runs.len() * wave.len());
+        for run in runs.iter() {
+            for node in wave {
+                let asked = node.needs(run.case, &run.findings, rules).map_err(|e| at(run.case, e))?;
+                counts.push(asked.len());
+                questions.extend(asked);
+            }
+        }
+        let answers = self.ask.ask(&questions)?;
+        let (mut from, mut counts) = (0, counts.into_iter());
+        for run in runs.iter_mut() {
+            // Nodes of one wave do not see each other: all judge by the findings of the waves before.
+            let inputs = run.trace.inputs_sha256()?;
+            let mut found = Vec::with_capacity(wave.len());
+            for node in wave {
+                let to = from + counts.next().unwrap_or(0);
+                let own = answers.get(from..to).unwrap_or(&[]);
+                let finding = node.judge(run.case, &run.findings, own, rules).map_err(|e| at(run.case, e))?;
+                let asked = questions[from..to].iter().zip(own).map(|(q, a)| Asked::new(q, a)).collect();
+                found.push(NodeRecord { node: node.id(), inputs_sha256: inputs.clone(), asked, finding });
+                from = to;
+            }
+            for record in found {
+                run.findings.put(record.finding.clone());
+                run.trace.nodes.push(record);
+            }
+        }
+        Ok(())
+    }
+
+    fn conclude(&self, run: Run<'_>, as_of: Option<Timestamp>) -> Result<Decided, PipelineError> {
+        let as_of = as_of.unwrap_or_else(|| decision::as_of(run.case));
+        let decision = decision::decide(run.case, &run.findings, &run.trace, &self.book, self.pins.clone(), as_of)
+            .map_err(|source| PipelineError::Decision { ticket: run.case.ticket_id.as_str().to_owned(), source })?;
+        Ok(Decided { decision, trace: run.trace })
+    }
+}
+
+fn at(case: &Case, source: NodeError) -> PipelineError {
+    PipelineError::Node { ticket: case.ticket_id.as_str().to_owned(), source }
+}
