@@ -5,6 +5,8 @@ DECLARE
     wanted text;
     mode text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END;
 BEGIN
+    -- Several processes may come to a new database at once.
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('praetor bootstrap', 0));
     IF current_setting('server_version_num')::int < 150000 THEN
         RAISE EXCEPTION 'PostgreSQL 15 or newer is needed' USING ERRCODE = 'feature_not_supported';
     END IF;

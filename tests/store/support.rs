@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use praetor::store::embedded::Cluster;
+use praetor::store::embedded::{Binaries, Cluster};
 use praetor::store::{NewDecision, Store, StoreConfig};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
@@ -25,7 +25,9 @@ fn shared() -> Arc<Cluster> {
     if let Some(cluster) = slot.upgrade() {
         return cluster;
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("store");
+    // A cluster belongs to one major version; another one found tomorrow gets its own.
+    let major = Binaries::find_all().unwrap()[0].major;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("store-{major}"));
     let cluster = Arc::new(Cluster::attach(&folder).unwrap());
     *slot = Arc::downgrade(&cluster);
     cluster

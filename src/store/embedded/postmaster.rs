@@ -1,8 +1,10 @@
 //! Reads the traces a server leaves in its data folder and tells a running one from a dead one's remains. Removes remains
 //! only when it is certain that no process of that server lives: PostgreSQL itself handles all other cases.
 
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, test_kill_process};
 
@@ -35,7 +37,7 @@ pub(super) fn state(layout: &Layout) -> State {
     let pid = lines.next().and_then(|line| line.trim().parse::<i32>().ok()).and_then(Pid::from_raw);
     let status = lines.nth(6).unwrap_or_default().trim();
     // An answering socket outweighs all else: behind it may be a server of another process namespace.
-    if status == "ready" && accepts(&layout.socket_dir) {
+    if status == "ready" && answers(&layout.socket_dir) {
         return State::Ready;
     }
     let members = members(&layout.data);
@@ -62,8 +64,16 @@ pub(super) fn clear_remains(layout: &Layout) -> Result<(), EmbeddedError> {
     Ok(())
 }
 
-fn accepts(socket_dir: &Path) -> bool {
-    UnixStream::connect(socket_dir.join(format!(".s.PGSQL.{PORT}"))).is_ok()
+/// True if a server answers. That the socket takes a connection says little: that of a dying server does so for a moment.
+fn answers(socket_dir: &Path) -> bool {
+    let ask = || -> std::io::Result<()> {
+        let mut stream = UnixStream::connect(socket_dir.join(format!(".s.PGSQL.{PORT}")))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        // SSLRequest: length 8, code 80877103; any server answers it with one byte, before all authentication.
+        stream.write_all(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])?;
+        stream.read_exact(&mut [0])
+    };
+    ask().is_ok()
 }
 
 /// The processes that work in this data folder (every PostgreSQL process does), or None where /proc cannot tell.
