@@ -1,5 +1,7 @@
 //! Praetor: rule-driven arbitration of e-commerce after-sale disputes.
 pub mod case;
+pub mod cli;
+pub mod config;
 pub mod decision;
 pub mod judge;
 pub mod lang;
@@ -7,3 +9,4 @@ pub mod nodes;
 pub mod pipeline;
 pub mod sop;
 pub mod store;
+pub mod telemetry;

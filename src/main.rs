@@ -1,1 +1,9 @@
-fn main() {}
+//! The praetor program.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    praetor::telemetry::init();
+    praetor::cli::main().await
+}

@@ -9,7 +9,7 @@ use crate::store::{Status, Store, StoreConfig};
 
 /// Look after the database.
 #[derive(Debug, clap::Args)]
-pub struct DbArgs {
+pub(super) struct DbArgs {
     #[command(subcommand)]
     command: DbCommand,
 }
@@ -31,7 +31,12 @@ enum DbCommand {
 }
 
 /// Runs the command. Fails with what to do about it.
-pub async fn run(args: &DbArgs, config: &StoreConfig, lang: Lang, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    args: &DbArgs,
+    config: &StoreConfig,
+    lang: Lang,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
     match args.command {
         DbCommand::Url { owner } => url(config, owner, lang, out).await?,
         DbCommand::Migrate => migrate(config, lang, out).await?,

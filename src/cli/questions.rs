@@ -4,21 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::case::{Case, Evidence, Fen, Party};
+use crate::config::Config;
 use crate::nodes::text::{self, MeasureKind, Value};
 
 /// What the SOPs ask the parties to prove, by SOP id.
-pub type Proofs = BTreeMap<String, Proof>;
+pub(super) type Proofs = BTreeMap<String, Proof>;
 
 /// What one SOP asks the parties to prove.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct Proof {
+pub(super) struct Proof {
     /// Of the buyer.
     pub buyer: Vec<Requirement>,
     /// Of the seller.
@@ -27,7 +29,7 @@ pub struct Proof {
 
 /// One thing to prove.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Requirement {
+pub(super) struct Requirement {
     /// Its id, such as `rot.all`.
     pub id: String,
     /// Its text in Chinese.
@@ -36,8 +38,38 @@ pub struct Requirement {
     pub accepts: Vec<String>,
 }
 
+/// Arguments of `praetor questions`.
+#[derive(Debug, clap::Args)]
+pub(super) struct QuestionsArgs {
+    /// Tickets, one a line
+    tickets: PathBuf,
+    /// Their gold findings, one a line
+    gold: PathBuf,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub(super) fn command(args: &QuestionsArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let book = crate::sop::load(&config.pack)?;
+    let requirements = |list: &[crate::sop::Requirement]| {
+        let one = |r: &crate::sop::Requirement| Requirement {
+            id: r.id.clone(),
+            zh: r.text.zh.clone(),
+            accepts: r.accepts.clone(),
+        };
+        list.iter().map(one).collect()
+    };
+    let proof = |s: &crate::sop::Sop| Proof { buyer: requirements(&s.buyer), seller: requirements(&s.seller) };
+    let proofs = book.sops.iter().map(|s| (s.id.0.clone(), proof(s))).collect();
+    for (task, n) in run(&args.tickets, &args.gold, &proofs, &args.out)? {
+        writeln!(out, "{task} {n}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// How many questions were written, by task.
-pub type Counts = BTreeMap<&'static str, usize>;
+pub(super) type Counts = BTreeMap<&'static str, usize>;
 
 #[derive(Deserialize)]
 struct Gold {
@@ -81,7 +113,7 @@ struct GoldQuantities {
 ///
 /// # Errors
 /// A file that cannot be read or written, a ticket that does not parse or has no gold, an SOP that is not known.
-pub fn run(tickets: &Path, gold: &Path, proofs: &Proofs, out: &Path) -> anyhow::Result<Counts> {
+pub(super) fn run(tickets: &Path, gold: &Path, proofs: &Proofs, out: &Path) -> anyhow::Result<Counts> {
     let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
     let gold: BTreeMap<String, Gold> = lines(&read(gold)?)
         .map(|(n, line)| {
@@ -108,10 +140,13 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn classify(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<()> {
-    files.write("classify", json!({
-        "ticket_id": case.ticket_id, "text": text::classify(case),
-        "scene": gold.scene, "goods_type": gold.goods_type, "settles": yes_no(gold.settles),
-    }))
+    files.write(
+        "classify",
+        json!({
+            "ticket_id": case.ticket_id, "text": text::classify(case),
+            "scene": gold.scene, "goods_type": gold.goods_type, "settles": yes_no(gold.settles),
+        }),
+    )
 }
 
 /// The buyer's messages up to the first report; what comes later need not say whether it states the problem.
@@ -119,10 +154,13 @@ fn first_report(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<(
     let first = if gold.first_report.source == "dialogue" { gold.first_report.index } else { None };
     for (index, message) in case.dialogue.iter().enumerate() {
         if message.from == Party::Buyer && first.is_none_or(|first| index <= first) {
-            files.write("first_report", json!({
-                "ticket_id": case.ticket_id, "index": index, "text": text::first_report(case, index),
-                "states_problem": yes_no(first == Some(index)),
-            }))?;
+            files.write(
+                "first_report",
+                json!({
+                    "ticket_id": case.ticket_id, "index": index, "text": text::first_report(case, index),
+                    "states_problem": yes_no(first == Some(index)),
+                }),
+            )?;
         }
     }
     Ok(())
@@ -143,11 +181,14 @@ fn supports(case: &Case, gold: &Gold, proof: &Proof, files: &mut Files) -> anyho
                 (_, Some(defect)) if defect == "late" => "valid",
                 (_, Some(defect)) => defect.as_str(),
             };
-            files.write("supports", json!({
-                "ticket_id": case.ticket_id, "evidence_id": item.evidence_id, "requirement": requirement.id,
-                "text": text::supports(case, item, &requirement.zh, &rivals), "verdict": verdict,
-                "defect": wanted.defect,
-            }))?;
+            files.write(
+                "supports",
+                json!({
+                    "ticket_id": case.ticket_id, "evidence_id": item.evidence_id, "requirement": requirement.id,
+                    "text": text::supports(case, item, &requirement.zh, &rivals), "verdict": verdict,
+                    "defect": wanted.defect,
+                }),
+            )?;
         }
     }
     Ok(())
@@ -170,11 +211,14 @@ fn measure(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<()> {
     for (kind, wanted) in asked {
         let Some(wanted) = wanted else { continue };
         for candidate in text::candidates(case, kind) {
-            files.write("measure", json!({
-                "ticket_id": case.ticket_id, "measure": kind, "text": candidate.text,
-                "value": candidate.value, "wanted": wanted, "span": candidate.span.text,
-                "is_value": yes_no(is_value(candidate.value, wanted)),
-            }))?;
+            files.write(
+                "measure",
+                json!({
+                    "ticket_id": case.ticket_id, "measure": kind, "text": candidate.text,
+                    "value": candidate.value, "wanted": wanted, "span": candidate.span.text,
+                    "is_value": yes_no(is_value(candidate.value, wanted)),
+                }),
+            )?;
         }
     }
     Ok(())

@@ -102,8 +102,8 @@ impl Node for Evidence {
         let Some(sop) = sop_of(findings, rules)? else { return Ok(Vec::new()) };
         let mut out = Vec::new();
         for item in &case.evidence {
-            let all = if item.party == Party::Buyer { &sop.buyer } else { &sop.seller };
-            for target in targets(sop, item) {
+            let all = targets(sop, item);
+            for target in &all {
                 let rivals: Vec<&str> = all.iter().filter(|r| r.id != target.id).map(|r| r.text.zh.as_str()).collect();
                 let text = text::supports(case, item, &target.text.zh, &rivals);
                 out.push(Question { task: Task::Supports, text });

@@ -38,6 +38,13 @@ pub use model::{
     StoredRejection,
 };
 
+/// The PostgreSQL programs that a private server would use.
+pub fn postgres_found() -> Result<String, StoreError> {
+    let found = embedded::Binaries::find_all()?;
+    let best = found.first().map(|b| format!("PostgreSQL {} ({})", b.version, b.bin.display()));
+    Ok(best.unwrap_or_default())
+}
+
 const CONNECTIONS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
 

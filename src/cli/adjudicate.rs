@@ -1,0 +1,222 @@
+//! `praetor adjudicate`: decides tickets in batches, records decisions with their traces, prints them in input order.
+//!
+//! A ticket that is no case file is refused with its errors, quarantined, and the rest goes on.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::input::{Input, Raw};
+use super::{EXIT_REFUSED, open_pipeline, render};
+use crate::case::{Case, CaseErrors, Timestamp};
+use crate::config::Config;
+use crate::decision::Outcome;
+use crate::lang::Lang;
+use crate::pipeline::{Decided, Pipeline};
+use crate::store::{NewDecision, NewRejection, NewRulebook, Store};
+
+/// Arguments of `praetor adjudicate`.
+#[derive(Debug, clap::Args)]
+pub(super) struct AdjudicateArgs {
+    /// Tickets: a JSON object, an array, or one object a line; `-` reads standard input
+    file: PathBuf,
+    /// How decisions are printed; json: one a line, in input order
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Tickets decided together; changes speed, never a decision
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch: u16,
+    /// Decide as of this time (RFC 3339 with offset) instead of the latest moment each case file speaks of
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    as_of: Option<Timestamp>,
+    /// Decide and print, but record nothing and need no database
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|rule: crate::case::Rule| rule.text(Lang::En))
+}
+
+/// Counts for the closing line.
+#[derive(Debug, Default)]
+struct Tally {
+    auto: u64,
+    review: u64,
+    refused: u64,
+}
+
+/// What became of one ticket.
+enum Ticket {
+    Decided(Box<Decided>),
+    Refused(CaseErrors),
+}
+
+pub(super) async fn run(args: &AdjudicateArgs, config: &Config) -> anyhow::Result<ExitCode> {
+    let mut input = Input::open(&args.file)?;
+    let pipeline = open_pipeline(config)?;
+    let store = if args.dry_run { None } else { Some(open_store(config, &pipeline).await?) };
+    let progress = progress(input.size);
+    let tally = work(args, config, &mut input, &pipeline, store.as_ref(), &progress).await;
+    progress.finish_and_clear();
+    if let Some(store) = store {
+        store.close().await?;
+    }
+    let tally = tally?;
+    let summary = match config.lang {
+        Lang::Zh => format!("自动 {}，待复核 {}，拒收 {}", tally.auto, tally.review, tally.refused),
+        Lang::En => format!("{} automatic, {} for review, {} refused", tally.auto, tally.review, tally.refused),
+    };
+    writeln!(io::stderr(), "{summary}")?;
+    Ok(if tally.refused > 0 { ExitCode::from(EXIT_REFUSED) } else { ExitCode::SUCCESS })
+}
+
+/// Opens the database, migrates a private one, and keeps the rules that decisions pin.
+async fn open_store(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Store> {
+    let store = Store::open(&config.store).await?;
+    if store.is_private() {
+        store.migrate().await?;
+    }
+    let book = pipeline.book();
+    let kept = NewRulebook { hash: book.hash().0, pack_id: book.head.id.clone(), bytes: book.canonical().to_vec() };
+    store.put_rulebook(&kept).await.context("cannot write; is the database migrated (praetor db migrate)?")?;
+    Ok(store)
+}
+
+/// A bar by bytes, on a terminal only.
+fn progress(size: Option<u64>) -> ProgressBar {
+    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(size, target);
+    let template = "{bar:30} {bytes}/{total_bytes} {msg} {elapsed}";
+    match (size, ProgressStyle::with_template(template)) {
+        (Some(_), Ok(style)) => bar.with_style(style),
+        _ => bar.with_style(ProgressStyle::default_spinner()),
+    }
+}
+
+async fn work(
+    args: &AdjudicateArgs,
+    config: &Config,
+    input: &mut Input,
+    pipeline: &Pipeline,
+    store: Option<&Store>,
+    progress: &ProgressBar,
+) -> anyhow::Result<Tally> {
+    let mut tally = Tally::default();
+    let mut seen = 0u64;
+    loop {
+        let mut batch = Vec::new();
+        while batch.len() < usize::from(args.batch)
+            && let Some(raw) = input.next()?
+        {
+            batch.push(raw);
+        }
+        if batch.is_empty() {
+            return Ok(tally);
+        }
+        let tickets = tokio::task::block_in_place(|| decide(pipeline, &batch, args.as_of))?;
+        if let Some(store) = store {
+            record(store, &input.name, &batch, &tickets).await?;
+        }
+        progress.suspend(|| print(args.format, config.lang, &input.name, &batch, &tickets))?;
+        for (raw, ticket) in batch.iter().zip(&tickets) {
+            seen += 1;
+            progress.inc(raw.bytes.len() as u64 + 1);
+            match ticket {
+                Ticket::Refused(_) => tally.refused += 1,
+                Ticket::Decided(d) if d.decision.outcome == Outcome::Auto => tally.auto += 1,
+                Ticket::Decided(_) => tally.review += 1,
+            }
+        }
+        progress.set_message(seen.to_string());
+    }
+}
+
+fn decide(pipeline: &Pipeline, batch: &[Raw], as_of: Option<Timestamp>) -> anyhow::Result<Vec<Ticket>> {
+    let parsed: Vec<Result<Case, CaseErrors>> = batch.iter().map(|raw| Case::parse(&raw.bytes)).collect();
+    let cases: Vec<Case> = parsed.iter().filter_map(|p| p.as_ref().ok().cloned()).collect();
+    let mut decided = pipeline.decide(&cases, as_of)?.into_iter();
+    let tickets = parsed.into_iter().map(|p| match p {
+        Err(errors) => Some(Ticket::Refused(errors)),
+        Ok(_) => decided.next().map(|d| Ticket::Decided(Box::new(d))),
+    });
+    tickets.collect::<Option<_>>().context("the pipeline gave fewer decisions than cases")
+}
+
+async fn record(store: &Store, source: &str, batch: &[Raw], tickets: &[Ticket]) -> anyhow::Result<()> {
+    let mut decisions = Vec::new();
+    let mut rejections = Vec::new();
+    for (raw, ticket) in batch.iter().zip(tickets) {
+        match ticket {
+            Ticket::Decided(decided) => decisions.push(stored(decided, raw)?),
+            Ticket::Refused(errors) => rejections.push(NewRejection {
+                source: source.to_owned(),
+                line: i64::try_from(raw.line)?,
+                errors: serde_json::to_string(errors)?,
+                input: raw.bytes.clone(),
+            }),
+        }
+    }
+    store.record(&decisions).await?;
+    store.reject(&rejections).await?;
+    Ok(())
+}
+
+fn stored(decided: &Decided, raw: &Raw) -> anyhow::Result<NewDecision> {
+    let d = &decided.decision;
+    let case = Case::parse(&raw.bytes).map_err(|e| anyhow::anyhow!(e.message(Lang::En)))?;
+    let hash: [u8; 32] =
+        hex::decode(&d.case_hash)?.try_into().map_err(|_| anyhow::anyhow!("a case hash has 32 bytes"))?;
+    Ok(NewDecision {
+        id: d.id.clone(),
+        ticket_id: d.ticket_id.clone(),
+        case_hash: hash,
+        case: case.canonical().to_vec(),
+        outcome: d.outcome.as_str().to_owned(),
+        sop_id: d.sop.id.clone(),
+        sop_version: d.sop.version.map(i32::try_from).transpose()?,
+        remedy_kind: Some(d.remedy.proposal.kind.clone()),
+        refund_fen: Some(d.remedy.proposal.refund_fen),
+        compensation_fen: Some(d.remedy.proposal.compensation_fen),
+        body: d.canonical()?,
+        trace: decided.trace.canonical()?,
+    })
+}
+
+fn print(format: Format, lang: Lang, source: &str, batch: &[Raw], tickets: &[Ticket]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    for (raw, ticket) in batch.iter().zip(tickets) {
+        match (format, ticket) {
+            (Format::Json, Ticket::Decided(d)) => {
+                out.write_all(&d.decision.canonical()?)?;
+                out.write_all(b"\n")?;
+            }
+            (Format::Json, Ticket::Refused(errors)) => {
+                let ticket = errors.ticket_id().map(|t| t.as_str());
+                let line = serde_json::json!({
+                    "ticket_id": ticket, "outcome": "rejected_input", "line": raw.line, "errors": errors,
+                    "messages": errors.iter().map(|e| e.message(lang)).collect::<Vec<_>>(),
+                });
+                out.write_all(&serde_json_canonicalizer::to_vec(&line)?)?;
+                out.write_all(b"\n")?;
+            }
+            (Format::Text, Ticket::Decided(d)) => {
+                writeln!(out, "{}", render::decision(&serde_json::to_value(&d.decision)?, lang))?;
+            }
+            (Format::Text, Ticket::Refused(errors)) => {
+                writeln!(out, "{}", render::refusal(source, raw.line, errors, lang))?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The command line: one file a command. Commands call the pipeline and the store and nothing deeper.
+
+mod adjudicate;
+mod db;
+mod doctor;
+mod input;
+mod questions;
+mod render;
+mod show;
+mod sop;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{Config, ConfigArgs};
+use crate::judge::Judge;
+use crate::pipeline::Pipeline;
+
+/// Exit code when everything ran but some input was refused.
+pub const EXIT_REFUSED: u8 = 3;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 all done; 1 failed; 2 wrong usage; 3 done, but some input was refused.
+The database is that of DATABASE_URL; without it praetor keeps a private Postgres in its data folder.";
+
+/// Rule-driven arbitration of e-commerce after-sale disputes.
+#[derive(Debug, Parser)]
+#[command(name = "praetor", version, about, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Decide tickets and record the decisions
+    Adjudicate(adjudicate::AdjudicateArgs),
+    /// Print recorded decisions
+    Show(show::ShowArgs),
+    /// Check, test and print the rules
+    Sop(sop::SopArgs),
+    /// Look after the database
+    Db(db::DbArgs),
+    /// Say what is found, which versions, and what is missing
+    Doctor,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the questions that models are trained on
+    #[command(hide = true)]
+    Questions(questions::QuestionsArgs),
+}
+
+/// Runs the program with the process's arguments.
+pub async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(code) => code,
+        // Whoever reads our output may stop reading: that is no failure.
+        Err(error) if error.chain().any(is_broken_pipe) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "praetor: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&cli.config)?;
+    let mut out = io::stdout();
+    match cli.command {
+        Command::Adjudicate(args) => adjudicate::run(&args, &config).await,
+        Command::Show(args) => show::run(&args, &config, &mut out).await,
+        Command::Sop(args) => sop::run(&args, &config, &mut out),
+        Command::Db(args) => db::run(&args, &config.store, config.lang, &mut out).await,
+        Command::Doctor => doctor::run(&config, &mut out).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "praetor", &mut out);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Questions(args) => questions::command(&args, &config, &mut out),
+    }
+}
+
+/// Opens rules and models.
+fn open_pipeline(config: &Config) -> anyhow::Result<Pipeline> {
+    let book = crate::sop::load(&config.pack)?;
+    let judge = Judge::open(&config.models, &config.judge)
+        .with_context(|| format!("cannot open the models in {}", config.models.display()))?;
+    Ok(Pipeline::new(book, judge)?)
+}

@@ -1,0 +1,144 @@
+//! The configuration: one typed struct, filled from `praetor.toml`, then `PRAETOR_*` variables, then flags.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::judge::{Device, JudgeConfig};
+use crate::lang::Lang;
+use crate::store::{StoreConfig, default_data_dir};
+
+/// Everything a command may need to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The rule pack's folder.
+    pub pack: PathBuf,
+    /// The models' folder.
+    pub models: PathBuf,
+    /// How models run.
+    pub judge: JudgeConfig,
+    /// Which database.
+    pub store: StoreConfig,
+    /// The language of what people read.
+    pub lang: Lang,
+}
+
+/// `praetor.toml`: every value optional.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    pack: Option<PathBuf>,
+    models: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
+    lang: Option<Lang>,
+    judge: Option<JudgeConfig>,
+}
+
+/// What the command line says; it wins over variables and file. The database's URL comes from `DATABASE_URL` alone,
+/// so that no password stands in a process list or in a file that is shared.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// The configuration file [default: praetor.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "PRAETOR_CONFIG")]
+    config: Option<PathBuf>,
+    /// The rule pack's folder [default: sop_rules/demo of the working folder or of the installation]
+    #[arg(long, global = true, value_name = "DIR", env = "PRAETOR_PACK")]
+    pack: Option<PathBuf>,
+    /// The models' folder [default: models of the working folder or of the installation]
+    #[arg(long, global = true, value_name = "DIR", env = "PRAETOR_MODELS")]
+    models: Option<PathBuf>,
+    /// The data folder of the private database, used when DATABASE_URL is not set
+    #[arg(long, global = true, value_name = "DIR", env = "PRAETOR_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where models run: cpu or cuda
+    #[arg(long, global = true, value_name = "DEVICE", env = "PRAETOR_DEVICE", value_parser = parse_device)]
+    device: Option<Device>,
+    /// Threads of each model's session
+    #[arg(long, global = true, value_name = "N", env = "PRAETOR_INTRA_THREADS")]
+    intra_threads: Option<usize>,
+    /// The language of what people read: zh or en [default: from LANG, else zh]
+    #[arg(long, global = true, value_name = "LANG", env = "PRAETOR_LANG")]
+    lang: Option<Lang>,
+}
+
+fn parse_device(text: &str) -> Result<Device, String> {
+    match text {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" => Ok(Device::Cuda),
+        other => Err(format!("`{other}` is neither cpu nor cuda")),
+    }
+}
+
+/// The configuration cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is missing or unreadable.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file does not have the expected shape.
+    #[error("the configuration {} is refused: {source}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Config {
+    /// Merges file, variables and flags.
+    pub fn load(args: &ConfigArgs) -> Result<Self, ConfigError> {
+        let (file, base) = match &args.config {
+            Some(path) => (read(path)?, path.parent().map(Path::to_owned)),
+            None if Path::new("praetor.toml").exists() => (read(Path::new("praetor.toml"))?, None),
+            None => (File::default(), None),
+        };
+        // A relative path in the file is relative to the file.
+        let in_file = |path: PathBuf| base.as_ref().map_or_else(|| path.clone(), |base| base.join(&path));
+        let mut judge = file.judge.unwrap_or_default();
+        judge.device = args.device.unwrap_or(judge.device);
+        judge.intra_threads = args.intra_threads.unwrap_or(judge.intra_threads);
+        judge.library = judge.library.map(&in_file);
+        let data_dir = args.data_dir.clone().or(file.data_dir.map(&in_file)).unwrap_or_else(default_data_dir);
+        let database_url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+        Ok(Self {
+            pack: args.pack.clone().or(file.pack.map(&in_file)).unwrap_or_else(|| installed("sop_rules/demo")),
+            models: args.models.clone().or(file.models.map(&in_file)).unwrap_or_else(|| installed("models")),
+            judge,
+            store: StoreConfig { database_url, data_dir },
+            lang: args.lang.or(file.lang).unwrap_or_else(lang_of_environment),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Shape { path: path.to_owned(), source: Box::new(source) })
+}
+
+/// A folder that comes with the program: in the working folder, else beside or above the executable, else where
+/// packages put it.
+fn installed(name: &str) -> PathBuf {
+    let local = PathBuf::from(name);
+    if local.is_dir() {
+        return local;
+    }
+    let exe = std::env::current_exe().ok();
+    let above = exe.iter().flat_map(|exe| exe.ancestors().skip(1)).map(|dir| dir.join(name));
+    above.chain([Path::new("/usr/share/praetor").join(name)]).find(|dir| dir.is_dir()).unwrap_or(local)
+}
+
+/// The first of LC_ALL, LC_MESSAGES and LANG that is set, as everywhere; a locale of neither language is Chinese.
+fn lang_of_environment() -> Lang {
+    ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .filter_map(std::env::var_os)
+        .find(|v| !v.is_empty())
+        .and_then(|v| v.to_string_lossy().parse().ok())
+        .unwrap_or_default()
+}
