@@ -116,6 +116,8 @@ fn money_is_no_float() {
     assert_eq!(product("src/case/money.rs", code), ["src/case/money.rs:2 integer-money"]);
     assert_eq!(product("src/sop/eval.rs", "use std::f64;"), ["src/sop/eval.rs:2 integer-money"]);
     assert!(product("src/judge/answer.rs", code).is_empty());
+    assert_eq!(product("src/case/reader.rs", "fn f() { v.as_f64() }"), ["src/case/reader.rs:2 integer-money"]);
+    assert!(product("src/decision/explain.rs", "fn f() { p.as_f64() }").is_empty());
     assert!(product("src/sop/retrieve.rs", "type Score = f32; // float: a retrieval score, not money").is_empty());
     assert_eq!(
         product("src/sop/retrieve.rs", "type Score = f32; // float: "),
@@ -158,6 +160,7 @@ fn imports_go_one_way() {
         ("src/sop/check/gaps.rs", "use super::super::Pack;\nuse super::Table;"),
         ("src/cli/adjudicate.rs", "use praetor::pipeline::Pipeline;"),
         ("src/main.rs", "use praetor::cli;"),
+        ("src/cli/questions.rs", "use crate::nodes::text;"),
         ("src/case/parse.rs", "#[cfg(test)]\nmod tests {\n    use crate::sop::Pack;\n}"),
     ];
     for (path, code) in right {

@@ -72,7 +72,17 @@ const BANS: &[Ban] = &[
         rule: "integer-money",
         within: &["src/case/", "src/sop/", "src/decision/", "src/case.rs", "src/sop.rs", "src/decision.rs"],
         except: &[],
-        words: &["f32", "f64", "as_f64", "from_f64"],
+        words: &["f32", "f64"],
+        in_tests: false,
+        marker: Some("// float: "),
+        why: "money is integer fen, never a float",
+    },
+    // Further right `as_f64` reads a probability; here it could only read an amount.
+    Ban {
+        rule: "integer-money",
+        within: &["src/case/", "src/sop/", "src/case.rs", "src/sop.rs"],
+        except: &[],
+        words: &["as_f64", "from_f64"],
         in_tests: false,
         marker: Some("// float: "),
         why: "money is integer fen, never a float",
