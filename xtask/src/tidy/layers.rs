@@ -15,9 +15,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("nodes", &["lang", "case", "sop", "judge"]),
     ("decision", &["lang", "case", "sop", "judge", "nodes"]),
     ("pipeline", &["lang", "case", "sop", "judge", "nodes", "decision"]),
-    ("config", &["lang", "case", "sop", "judge"]),
     ("ledger", &["lang", "case", "decision"]),
-    ("store", &["lang", "config", "case", "decision", "ledger"]),
+    ("store", &["lang", "case", "decision", "ledger"]),
+    // Joins what each module to its left wants configured.
+    ("config", &["lang", "case", "sop", "judge", "pipeline", "store"]),
     ("review", &["lang", "config", "case", "decision", "store"]),
     ("calibrate", &["lang", "config", "case", "sop", "judge", "decision", "pipeline"]),
     ("replay", &["lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store"]),
