@@ -4,4 +4,5 @@
 
 mod case;
 mod judge;
+mod sop;
 mod store;

@@ -2,16 +2,18 @@
 //!
 //! All findings are collected, so that an editor sees them at once; a pack with any finding is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 
+use super::compile_words::{Words, check_calendar, check_taxonomy};
 use super::diag::{Finding, PackErrors, SourceFile, Span};
 use super::duration::parse_duration;
-use super::raw::{Bilingual, Calendar, RawPack, RawSop, Taxonomy};
-use super::rulebook::{PackHead, RuleBook, Sop};
+use super::raw::{Bilingual, Calendar, Effective, RawPack, RawSop, Taxonomy};
+use super::rulebook::{PackHead, RuleBook, Sop, SopId};
+use super::shape;
 
 /// Collects findings about one file.
 pub(super) struct Sink<'a> {
@@ -34,8 +36,30 @@ impl Sink<'_> {
         self.add(code, Span::from(&value.referenced), zh, en);
     }
 
+    /// Reports about a key, found before its value.
+    pub(super) fn key<T>(&mut self, code: &'static str, key: &str, value: &Spanned<T>, zh: String, en: String) {
+        let span = self.key_span(key, value);
+        self.add(code, span, zh, en);
+    }
+
+    /// Where the key of a value stands.
+    pub(super) fn key_span<T>(&self, key: &str, value: &Spanned<T>) -> Span {
+        let span = Span::from(&value.referenced);
+        let before = self.file.text.get(..span.start).unwrap_or_default();
+        before.rfind(key).map_or(span, |start| Span { start, len: key.len() })
+    }
+
     pub(super) fn witness(&mut self, code: &'static str, span: Span, message: Bilingual, witness: Bilingual) {
         self.findings.push(Finding { code, file: self.file.clone(), span, message, witness: Some(witness) });
+    }
+
+    /// Reads when something is in force, or reports that it ends before it begins.
+    pub(super) fn effective(&mut self, code: &'static str, raw: &Spanned<Effective>) -> Option<Effective> {
+        if raw.value.to.is_some_and(|to| to < raw.value.from) {
+            self.at(code, raw, "失效日早于生效日".into(), "it ends before it begins".into());
+            return None;
+        }
+        Some(raw.value.clone())
     }
 
     /// Reads a duration, or reports it.
@@ -43,31 +67,9 @@ impl Sink<'_> {
         match parse_duration(&text.value) {
             Ok(seconds) => Some(seconds),
             Err(error) => {
-                self.at("duration.syntax", text, format!("时长写法有误：{error}"), format!("bad duration: {error}"));
+                self.at("duration.syntax", text, error.zh, error.en);
                 None
             }
-        }
-    }
-}
-
-/// Every id of the taxonomy, by kind.
-pub(super) struct Words {
-    pub(super) scenes: BTreeSet<String>,
-    pub(super) goods: BTreeSet<String>,
-    pub(super) remedies: BTreeSet<String>,
-    pub(super) evidence_kinds: BTreeSet<String>,
-    pub(super) services: BTreeSet<String>,
-}
-
-impl Words {
-    fn new(t: &Taxonomy) -> Self {
-        let ids = |terms: &[super::raw::Term]| terms.iter().map(|t| t.id.clone()).collect();
-        Self {
-            scenes: ids(&t.scenes),
-            goods: ids(&t.goods),
-            remedies: ids(&t.remedies),
-            evidence_kinds: ids(&t.evidence_kinds),
-            services: ids(&t.services),
         }
     }
 }
@@ -83,7 +85,7 @@ pub fn compile(files: &[SourceFile]) -> Result<RuleBook, PackErrors> {
     let taxonomy = special::<Taxonomy>(&files, "taxonomy.yaml", &mut findings);
     let calendar = special::<Calendar>(&files, "calendar.yaml", &mut findings);
     if let Some((file, taxonomy)) = &taxonomy {
-        duplicate_terms(file, taxonomy, &mut findings);
+        check_taxonomy(file, taxonomy, &mut findings);
     }
     if let Some((file, calendar)) = &calendar {
         check_calendar(file, calendar, &mut findings);
@@ -126,15 +128,10 @@ fn parse<T: DeserializeOwned>(file: &Arc<SourceFile>, findings: &mut Vec<Finding
     match serde_saphyr::from_str::<T>(&file.text) {
         Ok(value) => Some(value),
         Err(error) => {
-            let span = error.location().map(|at| Span::from(&at)).unwrap_or_default();
-            let text = error.without_snippet().to_string();
-            let text = text.split(" at line ").next().unwrap_or_default().trim_end_matches([':', ' ', ',']).to_owned();
-            Sink { file: file.clone(), findings }.add(
-                "yaml.shape",
-                span,
-                format!("文件不符合格式：{text}"),
-                format!("the file does not have the expected shape: {text}"),
-            );
+            let span = shape::place(&error, &file.text);
+            let at = file.text.get(span.start..span.start + span.len).unwrap_or_default();
+            let message = shape::message(&error, at);
+            Sink { file: file.clone(), findings }.add("yaml.shape", span, message.zh, message.en);
             None
         }
     }
@@ -192,6 +189,7 @@ fn compile_head(file: Arc<SourceFile>, raw: &RawPack, findings: &mut Vec<Finding
             "tiers must be ascending positive percentages, the last one 100".into(),
         );
     }
+    let effective = sink.effective("pack.effective", &raw.effective);
     if !currency_ok || !tiers_ok {
         return None;
     }
@@ -204,42 +202,23 @@ fn compile_head(file: Arc<SourceFile>, raw: &RawPack, findings: &mut Vec<Finding
         buyer_evidence: buyer?,
         seller_evidence: seller?,
         tiers: tiers.clone(),
-        effective: raw.effective.clone(),
+        effective: effective?,
     })
-}
-
-fn duplicate_terms(file: &Arc<SourceFile>, t: &Taxonomy, findings: &mut Vec<Finding>) {
-    for terms in [&t.scenes, &t.goods, &t.remedies, &t.evidence_kinds, &t.defects, &t.services] {
-        let mut seen = BTreeSet::new();
-        for term in terms {
-            if !seen.insert(&term.id) {
-                let start = file.text.rfind(&term.id).unwrap_or(0);
-                Sink { file: file.clone(), findings: &mut *findings }.add(
-                    "taxonomy.duplicate",
-                    Span { start, len: term.id.len() },
-                    format!("id `{}` 重复", term.id),
-                    format!("the id `{}` is listed twice", term.id),
-                );
-            }
-        }
-    }
-}
-
-fn check_calendar(file: &Arc<SourceFile>, calendar: &Calendar, findings: &mut Vec<Finding>) {
-    for holiday in calendar.years.iter().flat_map(|y| &y.holidays).filter(|h| h.from > h.to) {
-        let day = holiday.from.to_string();
-        let start = file.text.find(&format!("from: {day}")).unwrap_or(0);
-        Sink { file: file.clone(), findings: &mut *findings }.add(
-            "calendar.order",
-            Span { start, len: day.len() + 6 },
-            format!("假日“{}”的结束早于开始", holiday.name.zh),
-            format!("the holiday `{}` ends before it begins", holiday.name.en),
-        );
-    }
 }
 
 /// What can only be seen across SOPs: the same version twice, and two SOPs that claim the same dispute.
 fn cross_checks(sops: &[(Sop, Arc<SourceFile>, Span)], findings: &mut Vec<Finding>) {
+    let mut versions: BTreeMap<(&SopId, u32), &str> = BTreeMap::new();
+    for (sop, file, span) in sops {
+        if let Some(first) = versions.insert((&sop.id, sop.version), &file.name) {
+            Sink { file: file.clone(), findings: &mut *findings }.add(
+                "sop.version",
+                *span,
+                format!("{first} 也是 `{}` 的第 {} 版", sop.id, sop.version),
+                format!("{first} is version {} of `{}` too", sop.version, sop.id),
+            );
+        }
+    }
     let mut by_scene: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, (sop, ..)) in sops.iter().enumerate() {
         by_scene.entry(&sop.scene).or_default().push(i);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_saphyr::Spanned;
 
-use super::compile::{Sink, Words};
+use super::compile::Sink;
+use super::compile_words::Words;
 use super::diag::Span;
 use super::facts::Fact;
 use super::raw::{Bilingual, RawRequirement, RawSop};
@@ -48,10 +49,7 @@ pub(super) fn compile_sop(raw: RawSop, words: &Words, sink: &mut Sink<'_>) -> Op
             format!("the file should be named {}.yaml", raw.id.value),
         );
     }
-    let effective = raw.effective.value.clone();
-    if effective.to.is_some_and(|to| to < effective.from) {
-        sink.at("sop.effective", &raw.effective, "失效日早于生效日".into(), "it ends before it begins".into());
-    }
+    let effective = sink.effective("sop.effective", &raw.effective);
     let scene_known = known(sink, &raw.applies.scene, &words.scenes, "sop.scene", "场景", "scene");
     let goods = goods(&raw, words, sink);
 
@@ -88,7 +86,7 @@ pub(super) fn compile_sop(raw: RawSop, words: &Words, sink: &mut Sink<'_>) -> Op
         known(sink, hint, &words.remedies, "row.remedy", "处理方式", "remedy");
     }
 
-    let (clock, order) = (clock?, order?);
+    let tests = clock.map(|clock| scenario::compile_scenarios(&raw, clock, words, sink));
     let table = compile_table::compile_table(&raw, clock, words, sink)?;
     let used: BTreeSet<Fact> = table
         .rows
@@ -100,12 +98,19 @@ pub(super) fn compile_sop(raw: RawSop, words: &Words, sink: &mut Sink<'_>) -> Op
     for (_, _, m) in Measure::ALL {
         let declared = raw.measures.iter().find(|r| r.id.value == m.as_str());
         match (declared, used.contains(&m.fact())) {
-            (None, true) => sink.at(
-                "measure.undeclared",
-                &raw.decide,
-                format!("决策表用到 `{}`，但 measures 未声明", m.as_str()),
-                format!("the table uses `{}`, which `measures` does not declare", m.as_str()),
-            ),
+            (None, true) => {
+                let amounts = raw.decide.value.iter().flat_map(|row| row.then.value.amounts());
+                let place = amounts.filter_map(|a| compile_table::mention(a, m.as_str(), sink)).next();
+                let column = || raw.decide.value.iter().find_map(|row| row.when.get(m.as_str()));
+                let place = place.or_else(|| column().map(|cell| sink.key_span(m.as_str(), cell)));
+                let span = place.unwrap_or_else(|| sink.key_span("decide", &raw.decide));
+                sink.add(
+                    "measure.undeclared",
+                    span,
+                    format!("用到了 `{}`，但 measures 未声明", m.as_str()),
+                    format!("`{}` is used here, but `measures` does not declare it", m.as_str()),
+                );
+            }
             (Some(raw), false) => sink.at(
                 "measure.unused",
                 &raw.id,
@@ -115,7 +120,7 @@ pub(super) fn compile_sop(raw: RawSop, words: &Words, sink: &mut Sink<'_>) -> Op
             _ => {}
         }
     }
-    let tests = scenario::compile_scenarios(&raw, clock, sink);
+    let (effective, clock, order, tests) = (effective?, clock?, order?, tests?);
     if sink.findings.len() > before || !scene_known {
         return None;
     }
@@ -171,6 +176,14 @@ fn goods(raw: &RawSop, words: &Words, sink: &mut Sink<'_>) -> Vec<String> {
     } else {
         applies.goods.iter().map(|g| g.value.clone()).collect()
     };
+    if listed.is_empty() {
+        sink.at(
+            "sop.goods",
+            applies.goods.first().unwrap_or(&applies.scene),
+            "没有适用的商品类型".into(),
+            "it applies to no goods type".into(),
+        );
+    }
     listed.into_iter().collect()
 }
 
@@ -232,8 +245,8 @@ fn measures(raw: &RawSop, sink: &mut Sink<'_>) -> Vec<Measure> {
                     sink.add(
                         "measure.kind",
                         span,
-                        format!("`{id}` 的种类应为 {kind}"),
-                        format!("`{id}` is of kind {kind}"),
+                        format!("`{id}` 的种类应为 {kind}，而不是 `{}`", m.kind.value),
+                        format!("`{id}` is of kind {kind}, not `{}`", m.kind.value),
                     );
                 }
                 out.push(*measure);

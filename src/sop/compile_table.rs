@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_saphyr::Spanned;
 
-use super::compile::{Sink, Words};
+use super::compile::Sink;
+use super::compile_words::Words;
 use super::diag::Span;
-use super::duration::{IntervalSet, Scale, parse_duration, parse_interval};
+use super::duration::{IntervalSet, Scale, parse_interval};
 use super::expr::{self, Expr};
 use super::facts::{Fact, Sufficiency, Type};
-use super::raw::{Bilingual, Cell, RawRemedy, RawRow, RawSop, RawThen};
-use super::rulebook::{Clock, FreightBy, Outcome, Row};
+use super::raw::{Bilingual, Cell, RawRow, RawSop, RawThen};
+use super::rulebook::{Anchor, Clock, FreightBy, Outcome, Row};
 use super::table::{Column, Table, Witness};
 
 /// Seconds a party has for performance when a row does not say.
@@ -24,18 +25,31 @@ pub(super) struct CompiledTable {
     pub(super) rows: Vec<Row>,
 }
 
-pub(super) fn compile_table(raw: &RawSop, clock: Clock, words: &Words, sink: &mut Sink<'_>) -> Option<CompiledTable> {
+pub(super) fn compile_table(
+    raw: &RawSop,
+    clock: Option<Clock>,
+    words: &Words,
+    sink: &mut Sink<'_>,
+) -> Option<CompiledTable> {
     let before = sink.findings.len();
     let raw_rows = &raw.decide.value;
     if raw_rows.is_empty() {
-        sink.at("table.empty", &raw.decide, "决策表没有任何行".into(), "the decision table has no rows".into());
+        sink.key(
+            "table.empty",
+            "decide",
+            &raw.decide,
+            "决策表没有任何行".into(),
+            "the decision table has no rows".into(),
+        );
         return None;
     }
     let columns = columns(raw, words, sink);
+    // Cells are still checked where the clock itself is wrong; only the proof needs the true one.
+    let any = Clock { from: Anchor::SignedAt, within: 0 };
     let mut boxes = Vec::new();
     let mut rows = Vec::new();
     for row in raw_rows {
-        boxes.push(cells(row, &columns, clock, sink));
+        boxes.push(cells(row, &columns, clock.unwrap_or(any), sink));
         if row.cite.is_empty() {
             sink.at("row.cite", &row.then, "每一行都须引用条款".into(), "each row must cite a clause".into());
         }
@@ -43,9 +57,7 @@ pub(super) fn compile_table(raw: &RawSop, clock: Clock, words: &Words, sink: &mu
             rows.push(Row { outcome, cite: row.cite.iter().map(|c| c.value.clone()).collect() });
         }
     }
-    if sink.findings.len() > before {
-        return None;
-    }
+    let (true, Some(clock)) = (sink.findings.len() == before, clock) else { return None };
     let table = Table {
         columns: columns.iter().map(|f| Column { name: f.to_string(), domain: f.domain() }).collect(),
         rows: boxes,
@@ -64,13 +76,20 @@ fn columns(raw: &RawSop, words: &Words, sink: &mut Sink<'_>) -> Vec<Fact> {
         }
         match name.parse::<Fact>() {
             Ok(Fact::Service(id)) if !words.services.contains(&id) => {
-                sink.at("cell.service", cell, format!("没有名为 `{id}` 的服务"), format!("there is no service `{id}`"));
+                sink.key(
+                    "cell.service",
+                    name,
+                    cell,
+                    format!("没有名为 `{id}` 的服务"),
+                    format!("there is no service `{id}`"),
+                );
             }
             Ok(fact @ (Fact::Buyer | Fact::Seller)) => {
                 let asked = if fact == Fact::Buyer { &raw.proof.buyer } else { &raw.proof.seller };
                 if asked.is_empty() {
-                    sink.at(
+                    sink.key(
                         "cell.not_required",
+                        name,
                         cell,
                         format!("本 SOP 对 {fact} 没有举证要求，不能作为条件列"),
                         format!("this SOP asks nothing of the {fact}, so it cannot be a column"),
@@ -81,8 +100,9 @@ fn columns(raw: &RawSop, words: &Words, sink: &mut Sink<'_>) -> Vec<Fact> {
             Ok(fact) => {
                 out.insert(fact);
             }
-            Err(()) => sink.at(
+            Err(()) => sink.key(
                 "cell.fact",
+                name,
                 cell,
                 format!("没有名为 `{name}` 的事实；可用：timeliness、{}", Fact::names().collect::<Vec<_>>().join("、")),
                 format!(
@@ -143,6 +163,19 @@ fn texts(cell: &Cell) -> Option<Vec<String>> {
     }
 }
 
+/// What a cell of this type should look like.
+fn unfit(fact: &Fact, ty: Type) -> (String, String) {
+    let (zh, en) = match ty {
+        Type::Duration => {
+            ("应写时长或区间，如 48h、\"<= 48h\"", "write a duration or an interval such as 48h or \"<= 48h\"")
+        }
+        Type::Int => ("应写整数或区间，如 3、\"> 3\"", "write a whole number or an interval such as 3 or \"> 3\""),
+        Type::Bool => ("应写 true 或 false，不加引号", "write true or false, without quotes"),
+        _ => ("这种事实只能用于金额，不能作为条件列", "such a fact goes into amounts and cannot be a column"),
+    };
+    (format!("`{fact}` 的类型是 {ty}：{zh}"), format!("`{fact}` is of type {ty}: {en}"))
+}
+
 /// One cell as a set of the fact's values; reports what does not fit the fact's type.
 fn read_cell(fact: &Fact, cell: &Spanned<Cell>, sink: &mut Sink<'_>) -> IntervalSet {
     let read = match (fact.ty(), &cell.value) {
@@ -154,20 +187,17 @@ fn read_cell(fact: &Fact, cell: &Spanned<Cell>, sink: &mut Sink<'_>) -> Interval
             })
             .ok_or_else(|| {
                 (
-                    "可取 sufficient、insufficient、none".to_owned(),
-                    "it is one of sufficient, insufficient, none".to_owned(),
+                    format!("`{fact}` 可取 sufficient、insufficient、none"),
+                    format!("`{fact}` is one of sufficient, insufficient, none"),
                 )
             }),
         (Type::Bool, Cell::Bool(b)) => Ok(IntervalSet::point(i64::from(*b))),
         (Type::Int, Cell::Int(n)) => Ok(IntervalSet::point(*n)),
         (ty @ (Type::Int | Type::Duration), Cell::Text(text)) => {
             let scale = if ty == Type::Int { Scale::Integer } else { Scale::Duration };
-            parse_interval(text, scale).map_err(|e| (format!("区间写法有误：{e}"), format!("bad interval: {e}")))
+            parse_interval(text, scale).map_err(|e| (e.zh, e.en))
         }
-        (ty, _) => Err((
-            format!("`{fact}` 的类型是 {ty}，此处的值不合适"),
-            format!("`{fact}` is of type {ty}; this value does not fit"),
-        )),
+        (ty, _) => Err(unfit(fact, ty)),
     };
     match read {
         Ok(set) => set,
@@ -179,87 +209,97 @@ fn read_cell(fact: &Fact, cell: &Spanned<Cell>, sink: &mut Sink<'_>) -> Interval
 }
 
 fn outcome(then: &Spanned<RawThen>, words: &Words, sink: &mut Sink<'_>) -> Option<Outcome> {
-    let span = Span::from(&then.referenced);
     let full = match &then.value {
-        RawThen::Full(full) => full.clone(),
-        RawThen::Short(kind) => {
-            if !matches!(kind.as_str(), "reject_claim" | "request_evidence") {
-                sink.at(
-                    "row.then",
-                    then,
-                    format!("`{kind}` 不能简写；只有 reject_claim 和 request_evidence 可以"),
-                    format!("only reject_claim and request_evidence may stand alone, not `{kind}`"),
-                );
-                return None;
-            }
-            RawRemedy {
-                remedy: kind.clone(),
-                refund: None,
-                compensation: None,
-                freight_by: None,
-                return_goods: false,
-                within: None,
-            }
-        }
+        RawThen::Full(full) => full.as_ref(),
+        RawThen::Short(kind) => return shorthand(kind, then, words, sink),
     };
-    if !words.remedies.contains(&full.remedy) {
-        sink.at(
-            "row.remedy",
-            then,
-            format!("没有名为 `{}` 的处理方式", full.remedy),
-            format!("there is no remedy `{}`", full.remedy),
-        );
-        return None;
-    }
-    let refund = amount(full.refund.as_deref(), span, words, sink);
-    let compensation = amount(full.compensation.as_deref(), span, words, sink);
-    let freight_by = match full.freight_by.as_deref() {
-        None | Some("none") => Some(FreightBy::None),
-        Some("seller") => Some(FreightBy::Seller),
-        Some("buyer") => Some(FreightBy::Buyer),
-        Some(other) => {
-            sink.at(
-                "row.freight_by",
-                then,
-                format!("freight_by 应为 seller、buyer 或 none，而不是 `{other}`"),
-                format!("freight_by is seller, buyer or none, not `{other}`"),
-            );
-            None
-        }
+    let remedy_known = known_remedy(&full.remedy, &full.remedy.value, words, sink);
+    let refund = amount(full.refund.as_ref(), words, sink);
+    let compensation = amount(full.compensation.as_ref(), words, sink);
+    let freight_by = match &full.freight_by {
+        None => Some(FreightBy::None),
+        Some(by) => freight_by(by, sink),
     };
-    let default = if full.remedy == "request_evidence" { EVIDENCE_WITHIN } else { DEFAULT_WITHIN };
-    let within = match full.within.as_deref().map(parse_duration) {
-        None => Some(default),
-        Some(Ok(seconds)) => Some(seconds),
-        Some(Err(e)) => {
-            sink.at("duration.syntax", then, format!("时长写法有误：{e}"), format!("bad duration: {e}"));
-            None
-        }
+    let within = match &full.within {
+        None => Some(default_within(&full.remedy.value)),
+        Some(text) => sink.duration(text),
     };
-    Some(Outcome {
-        remedy: full.remedy,
+    let outcome = Outcome {
+        remedy: full.remedy.value.clone(),
         refund: refund?,
         compensation: compensation?,
         freight_by: freight_by?,
         return_goods: full.return_goods,
         within: within?,
+    };
+    remedy_known.then_some(outcome)
+}
+
+/// `then: reject_claim` and `then: request_evidence`: nothing is paid.
+fn shorthand(kind: &str, then: &Spanned<RawThen>, words: &Words, sink: &mut Sink<'_>) -> Option<Outcome> {
+    if !matches!(kind, "reject_claim" | "request_evidence") {
+        sink.at(
+            "row.then",
+            then,
+            format!("`{kind}` 不能简写；只有 reject_claim 和 request_evidence 可以"),
+            format!("only reject_claim and request_evidence may stand alone, not `{kind}`"),
+        );
+        return None;
+    }
+    known_remedy(then, kind, words, sink).then(|| Outcome {
+        remedy: kind.to_owned(),
+        refund: Expr::zero_money(),
+        compensation: Expr::zero_money(),
+        freight_by: FreightBy::None,
+        return_goods: false,
+        within: default_within(kind),
     })
 }
 
-/// Compiles an amount; a finding points at the character of the expression, found inside the row's text.
-fn amount(text: Option<&str>, row: Span, words: &Words, sink: &mut Sink<'_>) -> Option<Expr> {
+fn default_within(remedy: &str) -> i64 {
+    if remedy == "request_evidence" { EVIDENCE_WITHIN } else { DEFAULT_WITHIN }
+}
+
+fn known_remedy<T>(at: &Spanned<T>, remedy: &str, words: &Words, sink: &mut Sink<'_>) -> bool {
+    let known = words.remedies.contains(remedy);
+    if !known {
+        sink.at("row.remedy", at, format!("没有名为 `{remedy}` 的处理方式"), format!("there is no remedy `{remedy}`"));
+    }
+    known
+}
+
+fn freight_by(by: &Spanned<String>, sink: &mut Sink<'_>) -> Option<FreightBy> {
+    match by.value.as_str() {
+        "none" => Some(FreightBy::None),
+        "seller" => Some(FreightBy::Seller),
+        "buyer" => Some(FreightBy::Buyer),
+        other => {
+            sink.at(
+                "row.freight_by",
+                by,
+                format!("freight_by 应为 seller、buyer 或 none，而不是 `{other}`"),
+                format!("freight_by is seller, buyer or none, not `{other}`"),
+            );
+            None
+        }
+    }
+}
+
+/// Compiles an amount; a finding points at the character of the expression where it lies.
+fn amount(text: Option<&Spanned<String>>, words: &Words, sink: &mut Sink<'_>) -> Option<Expr> {
     let Some(text) = text else { return Some(Expr::zero_money()) };
-    let start = sink.file.text.get(row.start..).and_then(|rest| rest.find(text)).map_or(row.start, |i| row.start + i);
-    match expr::compile(text, Type::Money) {
+    let whole = Span::from(&text.referenced);
+    match expr::compile(&text.value, Type::Money) {
         Ok(expr) => {
             let unknown = expr.facts().into_iter().find_map(|f| match f {
                 Fact::Service(id) if !words.services.contains(&id) => Some(id),
                 _ => None,
             });
             if let Some(id) = unknown {
+                let at = text.value.find(&format!("\"{id}\"")).map_or(0, |quote| quote + 1);
                 sink.add(
                     "expr.service",
-                    Span { start, len: text.len() },
+                    Span { start: inside(&sink.file.text, whole, &text.value, at), len: id.len() },
                     format!("没有名为 `{id}` 的服务"),
                     format!("there is no service `{id}`"),
                 );
@@ -268,21 +308,68 @@ fn amount(text: Option<&str>, row: Span, words: &Words, sink: &mut Sink<'_>) -> 
             Some(expr)
         }
         Err(error) => {
-            let span = Span { start: start + error.offset, len: 1 };
-            sink.add("expr.type", span, error.zh, error.en);
+            let (from, len) = token(&text.value, error.offset);
+            let start = inside(&sink.file.text, whole, &text.value, from);
+            let len = if sink.file.text.get(start..start + len).is_some() { len } else { 1 };
+            sink.add("expr.type", Span { start, len }, error.zh, error.en);
             None
         }
     }
 }
 
+/// Where the amount of a row uses `name`.
+pub(super) fn mention(amount: &Spanned<String>, name: &str, sink: &Sink<'_>) -> Option<Span> {
+    let at = amount.value.find(name)?;
+    let start = inside(&sink.file.text, Span::from(&amount.referenced), &amount.value, at);
+    Some(Span { start, len: name.len() })
+}
+
+/// The word, number, literal or operator at `offset`; of a call, which is found at its bracket, the name.
+fn token(text: &str, offset: usize) -> (usize, usize) {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let run = |rest: &str, keep: &dyn Fn(char) -> bool| rest.find(|c| !keep(c)).unwrap_or(rest.len());
+    let (Some(before), Some(rest)) = (text.get(..offset), text.get(offset..)) else { return (offset, 1) };
+    match rest.chars().next() {
+        Some('(') => {
+            let start = before.trim_end_matches(is_word).len();
+            if start < offset { (start, offset - start) } else { (offset, 1) }
+        }
+        Some(quote @ ('"' | '\'')) => (offset, rest[1..].find(quote).map_or(1, |i| i + 2)),
+        Some(c) if is_word(c) => (offset, run(rest, &is_word)),
+        _ => (offset, run(rest, &|c| "=<>!&|".contains(c)).max(1)),
+    }
+}
+
+/// Where byte `offset` of a scalar's value lies in the file. The file may hold quotes, escapes and line breaks
+/// that the value does not, but never the other way round: the value's characters are met in order.
+fn inside(file: &str, scalar: Span, value: &str, offset: usize) -> usize {
+    let Some(source) = file.get(scalar.start..) else { return scalar.start };
+    let mut chars = source.char_indices().peekable();
+    for c in value.get(..offset).unwrap_or(value).chars() {
+        let same = |s: char| s == c || (c.is_whitespace() && s.is_whitespace());
+        if !chars.by_ref().any(|(_, s)| same(s)) {
+            return scalar.start;
+        }
+    }
+    let next = value.get(offset..).and_then(|rest| rest.chars().next());
+    let at = match next {
+        Some(c) => chars.find(|(_, s)| *s == c),
+        None => chars.next(),
+    };
+    scalar.start + at.map_or(0, |(i, _)| i)
+}
+
 fn prove(table: &Table, columns: &[Fact], raw: &RawSop, clock: Clock, sink: &mut Sink<'_>) {
     let analysis = table.analyse();
     let rows = &raw.decide.value;
-    let span = |row: usize| Span::from(&rows[row].then.referenced);
+    let span = |row: usize| match &rows[row].then.value {
+        RawThen::Short(_) => Span::from(&rows[row].then.referenced),
+        RawThen::Full(full) => Span::from(&full.remedy.referenced),
+    };
     for gap in &analysis.gaps {
         sink.witness(
             "table.gap",
-            Span { len: 1, ..Span::from(&raw.decide.referenced) },
+            sink.key_span("decide", &raw.decide),
             Bilingual {
                 zh: "决策表有空缺：这种情形没有任何行适用".into(),
                 en: "the table has a gap: no row covers this case".into(),
@@ -302,15 +389,31 @@ fn prove(table: &Table, columns: &[Fact], raw: &RawSop, clock: Clock, sink: &mut
         );
     }
     for row in &analysis.unreachable {
-        sink.witness(
+        let why = why_dead(table, *row);
+        sink.add(
             "table.unreachable",
             span(*row),
-            Bilingual {
-                zh: format!("第 {} 行永远不会用到", row + 1),
-                en: format!("row {} can never be reached", row + 1),
-            },
-            describe(columns, &table.rows[*row], clock),
+            format!("第 {} 行永远不会用到：{}", row + 1, why.zh),
+            format!("row {} can never be reached: {}", row + 1, why.en),
         );
+    }
+}
+
+/// Why no case reaches a row: a cell nothing fits, or the rows that come first.
+fn why_dead(table: &Table, row: usize) -> Bilingual {
+    let cells = &table.rows[row];
+    if let Some((column, _)) = table.columns.iter().zip(cells).find(|(_, cell)| cell.is_empty()) {
+        let name = &column.name;
+        return Bilingual {
+            zh: format!("{name} 没有任何取值符合此行"),
+            en: format!("no value of {name} fits this row"),
+        };
+    }
+    let first: Vec<String> =
+        table.possible_rows(cells).into_iter().filter(|&r| r < row).map(|r| (r + 1).to_string()).collect();
+    Bilingual {
+        zh: format!("其情形全部先由第 {} 行处理", first.join("、")),
+        en: format!("all its cases lie in rows before it ({})", first.join(", ")),
     }
 }
 

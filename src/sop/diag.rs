@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, MietteError, MietteSpanContents, Report,
+    SourceCode, SourceSpan, SpanContents,
+};
 use serde_saphyr::Location;
 
 use super::raw::Bilingual;
@@ -61,24 +64,59 @@ impl Finding {
 
     /// The finding as a report with the source line, as people read it.
     pub fn render(&self, lang: Lang, color: bool) -> String {
-        let label = LabeledSpan::new(None, self.span.start, self.span.len.max(1));
-        let message = match lang {
-            Lang::Zh => &self.message.zh,
-            Lang::En => &self.message.en,
-        };
-        let mut diagnostic = MietteDiagnostic::new(message.clone()).with_code(self.code).with_label(label);
-        if let Some(witness) = &self.witness {
-            diagnostic = diagnostic.with_help(format!("反例：{}\nwitness: {}", witness.zh, witness.en));
-        }
-        let report =
-            Report::new(diagnostic).with_source_code(NamedSource::new(self.file.name.clone(), self.file.text.clone()));
+        let witness = self.witness.as_ref().map(|w| match lang {
+            Lang::Zh => format!("反例：{}", w.zh),
+            Lang::En => format!("witness: {}", w.en),
+        });
+        let label = LabeledSpan::new(witness, self.span.start, self.shown_len());
+        let message = lang.pick(&self.message.zh, &self.message.en);
+        let diagnostic = MietteDiagnostic::new(message.clone()).with_code(self.code).with_label(label);
+        let report = Report::new(diagnostic).with_source_code(Excerpt(self.clone()));
         let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120).with_context_lines(0);
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120).with_context_lines(1);
         let mut out = String::new();
         match handler.render_report(&mut out, report.as_ref()) {
             Ok(()) => out,
             Err(fmt::Error) => self.to_string(),
         }
+    }
+
+    /// Bytes to underline: at least one, and no further than the end of the first line.
+    fn shown_len(&self) -> usize {
+        let rest = self.file.text.get(self.span.start..).unwrap_or_default();
+        let line = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        self.span.len.min(line).max(1)
+    }
+
+    /// The bytes of the line the place lies in.
+    fn line(&self) -> std::ops::Range<usize> {
+        let text = &self.file.text;
+        let at = self.span.start.min(text.len());
+        let start = text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |i| i + 1);
+        let end = text.get(at..).and_then(|t| t.find('\n')).map_or(text.len(), |i| at + i);
+        start..end
+    }
+}
+
+/// The source of one finding as the report's renderer reads it: the whole line, and columns in characters.
+#[derive(Debug)]
+struct Excerpt(Finding);
+
+impl SourceCode for Excerpt {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        _after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let (line, column) = self.0.line_column();
+        let text = self.0.file.text.as_bytes();
+        // Without context the renderer asks where the label begins; with it, for the lines to print.
+        let (range, column) = if before == 0 { (span.offset()..text.len(), column - 1) } else { (self.0.line(), 0) };
+        let data = text.get(range.clone()).ok_or(MietteError::OutOfBounds)?;
+        let shown = SourceSpan::new(range.start.into(), data.len());
+        let name = self.0.file.name.clone();
+        Ok(Box::new(MietteSpanContents::new_named(name, data, shown, line - 1, column, 1)))
     }
 }
 

@@ -105,14 +105,25 @@ impl IntervalSet {
     }
 }
 
-/// A syntax error in a duration or an interval: what was read and what was expected.
+/// A syntax error in a duration or an interval: what was read and what was expected, in both languages.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SyntaxError(pub String);
+#[error("{en}")]
+pub struct SyntaxError {
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+}
+
+/// The longest duration, a century: no deadline computed from it can leave the calendar.
+const MAX_DURATION: i64 = 100 * 365 * 86_400;
 
 /// Reads `48h`, `7d`, `90m`, `30s` or a descending sum of these such as `1d12h` into seconds.
 pub fn parse_duration(text: &str) -> Result<i64, SyntaxError> {
-    let bad = || SyntaxError(format!("`{text}` is not a duration such as 48h, 7d or 1d12h"));
+    let bad = || SyntaxError {
+        zh: format!("`{text}` 不是时长；写法如 48h、7d、1d12h"),
+        en: format!("`{text}` is not a duration such as 48h, 7d or 1d12h"),
+    };
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err(bad());
@@ -135,6 +146,12 @@ pub fn parse_duration(text: &str) -> Result<i64, SyntaxError> {
         last = unit;
         total = number.checked_mul(unit).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
         rest = tail.as_str();
+    }
+    if total > MAX_DURATION {
+        return Err(SyntaxError {
+            zh: format!("`{text}` 超过一百年"),
+            en: format!("`{text}` is longer than a century"),
+        });
     }
     Ok(total)
 }
@@ -171,7 +188,11 @@ impl Scale {
         match self {
             Self::Duration => parse_duration(text),
             Self::Integer => {
-                text.trim().parse().map_err(|_| SyntaxError(format!("`{}` is not an integer", text.trim())))
+                let text = text.trim();
+                text.parse().map_err(|_| SyntaxError {
+                    zh: format!("`{text}` 不是整数"),
+                    en: format!("`{text}` is not an integer"),
+                })
             }
         }
     }
@@ -202,7 +223,10 @@ pub fn parse_interval(text: &str, scale: Scale) -> Result<IntervalSet, SyntaxErr
     if matches!(open, Some('[' | '(')) {
         let close = text.chars().last();
         let (Some(comma), Some(']' | ')')) = (text.find(','), close) else {
-            return Err(SyntaxError(format!("`{text}` is not an interval such as (48h, 168h]")));
+            return Err(SyntaxError {
+                zh: format!("`{text}` 不是区间；写法如 (48h, 168h]"),
+                en: format!("`{text}` is not an interval such as (48h, 168h]"),
+            });
         };
         let lo = scale.parse(&text[1..comma])?;
         let hi = scale.parse(&text[comma + 1..text.len() - 1])?;

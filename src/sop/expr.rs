@@ -95,11 +95,14 @@ pub fn compile(text: &str, want: Type) -> Result<Expr, ExprError> {
     let program = cel::Program::compile(text).map_err(|errors| {
         let first = errors.errors.first();
         let column = first.map_or(1, |e| e.pos.1.max(1));
-        let message = first.map_or_else(|| "syntax error".to_owned(), |e| e.msg.clone());
+        let message = first.map_or_else(
+            || "syntax error".to_owned(),
+            |e| e.msg.trim_start_matches("Syntax error: ").replace("'<EOF>'", "the end"),
+        );
         ExprError {
             offset: usize::try_from(column - 1).unwrap_or(0).min(text.len()),
-            zh: format!("CEL 语法错误：{message}"),
-            en: format!("CEL syntax error: {message}"),
+            zh: format!("表达式语法有误：{message}"),
+            en: format!("the expression is not well-formed: {message}"),
         }
     })?;
     let checker = Checker { program: &program };
@@ -114,6 +117,9 @@ pub fn compile(text: &str, want: Type) -> Result<Expr, ExprError> {
         ))
     }
 }
+
+/// The functions an amount may call.
+const FUNCTIONS: [&str; 9] = ["percent", "clamp", "tier", "yuan", "fen", "max", "min", "duration", "service"];
 
 struct Checker<'a> {
     program: &'a cel::Program,
@@ -155,7 +161,7 @@ impl Checker<'_> {
 
     fn call(&self, e: &IdedExpr, name: &str, args: &[IdedExpr]) -> Result<Expr, ExprError> {
         if let ("duration" | "service", [arg]) = (name, args) {
-            return self.text_call(e, name, arg);
+            return self.text_call(name, arg);
         }
         let mut a = args.iter().map(|x| self.check(x)).collect::<Result<Vec<_>, _>>()?;
         let types: Vec<Type> = a.iter().map(|x| x.ty).collect();
@@ -196,7 +202,7 @@ impl Checker<'_> {
     }
 
     /// `duration("48h")` and `service("name")` take a literal: what they mean is fixed at load.
-    fn text_call(&self, e: &IdedExpr, name: &str, arg: &IdedExpr) -> Result<Expr, ExprError> {
+    fn text_call(&self, name: &str, arg: &IdedExpr) -> Result<Expr, ExprError> {
         let Ast::Literal(LiteralValue::String(text)) = &arg.expr else {
             return Err(self.fail(
                 arg,
@@ -210,12 +216,21 @@ impl Checker<'_> {
         }
         match parse_duration(text) {
             Ok(seconds) => Ok(Expr { ty: Type::Duration, node: Node::Const(seconds) }),
-            Err(error) => Err(self.fail(e, format!("时长写法有误：{error}"), format!("bad duration: {error}"))),
+            Err(error) => Err(self.fail(arg, error.zh, error.en)),
         }
     }
 
     fn no_overload(&self, e: &IdedExpr, name: &str, types: &[Type]) -> ExprError {
-        let shown = name.trim_matches('_').replace("_?_:", "? :");
+        if name.starts_with(|c: char| c.is_ascii_alphabetic()) && !FUNCTIONS.contains(&name) {
+            let known = FUNCTIONS.join(", ");
+            return self.fail(
+                e,
+                format!("没有名为 `{name}` 的函数；可用：{known}"),
+                format!("there is no function `{name}`; known are {known}"),
+            );
+        }
+        let shown = name.replace('_', " ");
+        let shown = shown.trim();
         let types = types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         self.fail(e, format!("`{shown}` 不能用于（{types}）"), format!("`{shown}` cannot be applied to ({types})"))
     }
@@ -379,7 +394,7 @@ mod tests {
             ("yuan(1) ? yuan(1) : yuan(2)", 8),
             ("total == total", 6),
             ("[total]", 0),
-            ("duration(\"48 hours\")", 8),
+            ("duration(\"48 hours\")", 9),
             ("total +", 7),
         ] {
             let error = compile(text, Type::Money).unwrap_err();

@@ -6,6 +6,7 @@
 mod compile;
 mod compile_sop;
 mod compile_table;
+mod compile_words;
 mod diag;
 pub mod duration;
 mod evaluate;
@@ -15,6 +16,7 @@ mod raw;
 mod retrieve;
 mod rulebook;
 mod scenario;
+mod shape;
 pub mod table;
 
 use std::path::{Path, PathBuf};

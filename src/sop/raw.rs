@@ -3,9 +3,11 @@
 //! Only shape lives here; meaning is checked in [`super::compile`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_saphyr::Spanned;
 
 /// Text in both languages of the product.
@@ -40,7 +42,7 @@ pub(super) struct RawPack {
     pub(super) time_zone: Spanned<String>,
     pub(super) evidence_period: RawEvidencePeriod,
     pub(super) tiers: Spanned<Vec<i64>>,
-    pub(super) effective: Effective,
+    pub(super) effective: Spanned<Effective>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -206,9 +208,13 @@ pub(super) struct RawRow {
     pub(super) cite: Vec<Spanned<String>>,
 }
 
-/// A table cell as written.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+/// What a [`Cell`] may be, in the words of reports.
+pub(super) const CELL: &str = "one value or a list of values (amounts, ratios and intervals in quotes)";
+/// What a [`RawThen`] may be.
+pub(super) const THEN: &str = "reject_claim, request_evidence or a remedy in full";
+
+/// A table cell as written. Read by hand: a derived untagged enum cannot say what does not fit, or where.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cell {
     Bool(bool),
     Int(i64),
@@ -216,27 +222,90 @@ pub(super) enum Cell {
     List(Vec<String>),
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct CellVisitor;
+        impl<'de> Visitor<'de> for CellVisitor {
+            type Value = Cell;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(CELL)
+            }
+            fn visit_bool<E>(self, v: bool) -> Result<Cell, E> {
+                Ok(Cell::Bool(v))
+            }
+            fn visit_i64<E>(self, v: i64) -> Result<Cell, E> {
+                Ok(Cell::Int(v))
+            }
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<Cell, E> {
+                i64::try_from(v).map(Cell::Int).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(v), &self))
+            }
+            fn visit_str<E>(self, v: &str) -> Result<Cell, E> {
+                Ok(Cell::Text(v.to_owned()))
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Cell, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    list.push(item);
+                }
+                Ok(Cell::List(list))
+            }
+        }
+        from.deserialize_any(CellVisitor)
+    }
+}
+
+/// An outcome as written: a remedy's name alone, or a remedy in full.
+#[derive(Debug, Clone)]
 pub(super) enum RawThen {
     Short(String),
-    Full(RawRemedy),
+    Full(Box<RawRemedy>),
+}
+
+impl RawThen {
+    /// The amounts written out.
+    pub(super) fn amounts(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let full = match self {
+            Self::Short(_) => None,
+            Self::Full(full) => Some(full),
+        };
+        full.into_iter().flat_map(|f| [&f.refund, &f.compensation]).flatten()
+    }
+}
+
+impl<'de> Deserialize<'de> for RawThen {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct ThenVisitor;
+        impl<'de> Visitor<'de> for ThenVisitor {
+            type Value = RawThen;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(THEN)
+            }
+            fn visit_str<E>(self, v: &str) -> Result<RawThen, E> {
+                Ok(RawThen::Short(v.to_owned()))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<RawThen, A::Error> {
+                let full = RawRemedy::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(RawThen::Full(Box::new(full)))
+            }
+        }
+        from.deserialize_any(ThenVisitor)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRemedy {
-    pub(super) remedy: String,
+    pub(super) remedy: Spanned<String>,
     #[serde(default)]
-    pub(super) refund: Option<String>,
+    pub(super) refund: Option<Spanned<String>>,
     #[serde(default)]
-    pub(super) compensation: Option<String>,
+    pub(super) compensation: Option<Spanned<String>>,
     #[serde(default)]
-    pub(super) freight_by: Option<String>,
+    pub(super) freight_by: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) return_goods: bool,
     #[serde(default)]
-    pub(super) within: Option<String>,
+    pub(super) within: Option<Spanned<String>>,
 }
 
 /// A scenario test of an SOP.

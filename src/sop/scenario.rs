@@ -1,6 +1,7 @@
 //! Scenario tests kept beside the rules: facts in, expected remedy out.
 
 use super::compile::Sink;
+use super::compile_words::Words;
 use super::evaluate::Ruling;
 use super::facts::{Fact, Facts, Sufficiency, Type, format_value};
 use super::raw::{Cell, RawExpect, RawSop};
@@ -24,14 +25,18 @@ pub struct ScenarioFailure {
     pub differences: Vec<(String, String, String)>,
 }
 
-pub(super) fn compile_scenarios(raw: &RawSop, clock: Clock, sink: &mut Sink<'_>) -> Vec<Scenario> {
+pub(super) fn compile_scenarios(raw: &RawSop, clock: Clock, words: &Words, sink: &mut Sink<'_>) -> Vec<Scenario> {
     let mut out = Vec::new();
     for test in &raw.tests {
         let mut facts = Facts::new();
         facts.set_services([]);
         for (name, cell) in &test.given {
-            if let Err((zh, en)) = given(&mut facts, name, &cell.value, clock) {
-                sink.at("test.given", cell, zh, en);
+            if let Err((zh, en)) = given(&mut facts, name, &cell.value, clock, words) {
+                if known(name) {
+                    sink.at("test.given", cell, zh, en);
+                } else {
+                    sink.key("test.given", name, cell, zh, en);
+                }
             }
         }
         if facts.get(&Fact::GoodsTotal).is_none()
@@ -44,13 +49,20 @@ pub(super) fn compile_scenarios(raw: &RawSop, clock: Clock, sink: &mut Sink<'_>)
     out
 }
 
+fn known(name: &str) -> bool {
+    matches!(name, "services" | "timeliness") || name.parse::<Fact>().is_ok()
+}
+
 type Message = (String, String);
 
-fn given(facts: &mut Facts, name: &str, cell: &Cell, clock: Clock) -> Result<(), Message> {
+fn given(facts: &mut Facts, name: &str, cell: &Cell, clock: Clock, words: &Words) -> Result<(), Message> {
     if name == "services" {
         let Cell::List(list) = cell else {
             return Err(("services 应为列表".into(), "services is a list".into()));
         };
+        if let Some(id) = list.iter().find(|id| !words.services.contains(*id)) {
+            return Err((format!("没有名为 `{id}` 的服务"), format!("there is no service `{id}`")));
+        }
         facts.set_services(list.iter().cloned());
         return Ok(());
     }
@@ -78,12 +90,22 @@ fn given(facts: &mut Facts, name: &str, cell: &Cell, clock: Clock) -> Result<(),
         (Type::Sufficiency, Cell::Text(t)) => t.parse::<Sufficiency>().ok().map(Sufficiency::index),
         _ => None,
     };
-    let ty = fact.ty();
     let value = value.ok_or_else(|| {
-        (
-            format!("`{name}` 的类型是 {ty}，此处的值不合适"),
-            format!("`{name}` is of type {ty}; this value does not fit"),
-        )
+        let (zh, en) = match fact.ty() {
+            Type::Money => (
+                "应写加引号的元，至多两位小数，如 \"12.34\"",
+                "write yuan in quotes, with at most two decimals, such as \"12.34\"",
+            ),
+            Type::Ratio => ("应写加引号的小数，如 \"0.35\"", "write a decimal in quotes such as \"0.35\""),
+            Type::Duration => ("应写时长，如 48h", "write a duration such as 48h"),
+            Type::Int => ("应写整数，不加引号", "write a whole number, without quotes"),
+            Type::Bool => ("请用 services 列出订单的服务", "list the order's services under `services`"),
+            _ => (
+                "可取 sufficient、insufficient、none、not_required",
+                "it is one of sufficient, insufficient, none, not_required",
+            ),
+        };
+        (format!("`{name}` 的值不合适：{zh}"), format!("this value of `{name}` does not fit: {en}"))
     })?;
     facts.set(fact, value);
     Ok(())
