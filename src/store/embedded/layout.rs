@@ -36,7 +36,11 @@ pub(super) struct Layout {
 impl Layout {
     /// Plans the cluster of a data folder and picks who runs it. Creates the data folder, nothing else.
     pub(super) fn plan(data_dir: &Path) -> Result<(Self, Account), EmbeddedError> {
-        std::fs::create_dir_all(data_dir).map_err(EmbeddedError::io("create", data_dir))?;
+        if rustix::process::geteuid().is_root() {
+            public_folder(data_dir)?;
+        } else {
+            std::fs::create_dir_all(data_dir).map_err(EmbeddedError::io("create", data_dir))?;
+        }
         let data_dir = data_dir.canonicalize().map_err(EmbeddedError::io("resolve", data_dir))?;
         let tag = hex::encode(Sha256::digest(data_dir.as_os_str().as_encoded_bytes()))[..12].to_owned();
         let mut home = data_dir.join("postgres");
@@ -67,7 +71,7 @@ impl Layout {
     /// Creates the account's private folders.
     pub(super) fn prepare(&self, account: &Account) -> Result<(), EmbeddedError> {
         if let Some(parent) = self.home.parent() {
-            std::fs::create_dir_all(parent).map_err(EmbeddedError::io("create", parent))?;
+            public_folder(parent)?;
             if !account.reaches(parent) {
                 return Err(EmbeddedError::Unreachable { path: parent.to_owned(), user: account.name.clone() });
             }
@@ -81,6 +85,22 @@ impl Layout {
 fn open_passage(dir: &Path) -> Result<(), EmbeddedError> {
     let mode = std::fs::metadata(dir).map_err(EmbeddedError::io("read", dir))?.permissions().mode();
     std::fs::set_permissions(dir, PermissionsExt::from_mode(mode | 0o011)).map_err(EmbeddedError::io("open", dir))
+}
+
+/// Creates a folder and its missing parents so that all may pass, whatever the umask. Existing ones stay as they are.
+pub(super) fn public_folder(dir: &Path) -> Result<(), EmbeddedError> {
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        public_folder(parent)?;
+    }
+    match std::fs::create_dir(dir) {
+        // Another process may be as far as we are.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
+        result => result.map_err(EmbeddedError::io("create", dir))?,
+    }
+    std::fs::set_permissions(dir, PermissionsExt::from_mode(0o755)).map_err(EmbeddedError::io("open", dir))
 }
 
 fn private_folder(dir: &Path, account: &Account) -> Result<(), EmbeddedError> {
