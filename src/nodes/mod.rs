@@ -137,7 +137,7 @@ impl Findings {
     }
 
     /// The finding of a node that must have run before.
-    pub fn required<'a, T>(finding: &'a Option<T>, node: NodeId) -> Result<&'a T, NodeError> {
+    pub fn required<T>(finding: &Option<T>, node: NodeId) -> Result<&T, NodeError> {
         finding.as_ref().ok_or(NodeError::Missing(node))
     }
 }
