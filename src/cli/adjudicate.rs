@@ -5,12 +5,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::input::{Input, Raw};
-use super::{EXIT_REFUSED, open_pipeline, render};
+use super::{EXIT_INTERRUPTED, EXIT_REFUSED, open_pipeline, render};
 use crate::case::{Case, CaseErrors, Timestamp};
 use crate::config::Config;
 use crate::decision::Outcome;
@@ -53,6 +55,7 @@ struct Tally {
     auto: u64,
     review: u64,
     refused: u64,
+    interrupted: bool,
 }
 
 /// What became of one ticket.
@@ -77,6 +80,11 @@ pub(super) async fn run(args: &AdjudicateArgs, config: &Config) -> anyhow::Resul
         Lang::En => format!("{} automatic, {} for review, {} refused", tally.auto, tally.review, tally.refused),
     };
     writeln!(io::stderr(), "{summary}")?;
+    if tally.interrupted {
+        let note = config.lang.pick("已中断；以上均已记录", "interrupted; all of the above is recorded");
+        writeln!(io::stderr(), "{note}")?;
+        return Ok(ExitCode::from(EXIT_INTERRUPTED));
+    }
     Ok(if tally.refused > 0 { ExitCode::from(EXIT_REFUSED) } else { ExitCode::SUCCESS })
 }
 
@@ -113,7 +121,12 @@ async fn work(
 ) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     let mut seen = 0u64;
+    let stop = stop_on_signal()?;
     loop {
+        if stop.load(Ordering::Relaxed) {
+            tally.interrupted = true;
+            return Ok(tally);
+        }
         let mut batch = Vec::new();
         while batch.len() < usize::from(args.batch)
             && let Some(raw) = input.next()?
@@ -139,6 +152,20 @@ async fn work(
         }
         progress.set_message(seen.to_string());
     }
+}
+
+/// Set once the process is asked to end: the batch at hand is finished and recorded, and a private database stops cleanly.
+fn stop_on_signal() -> io::Result<Arc<AtomicBool>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = Arc::new(AtomicBool::new(false));
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let (mut signals, stop) = (signal(kind)?, Arc::clone(&stop));
+        tokio::spawn(async move {
+            signals.recv().await;
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+    Ok(stop)
 }
 
 fn decide(pipeline: &Pipeline, batch: &[Raw], as_of: Option<Timestamp>) -> anyhow::Result<Vec<Ticket>> {

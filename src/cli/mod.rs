@@ -20,10 +20,13 @@ use crate::judge::Judge;
 use crate::pipeline::Pipeline;
 
 /// Exit code when everything ran but some input was refused.
-pub const EXIT_REFUSED: u8 = 3;
+pub(crate) const EXIT_REFUSED: u8 = 3;
+
+/// Exit code when a signal ended the work early.
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 all done; 1 failed; 2 wrong usage; 3 done, but some input was refused.
+Exit codes: 0 all done; 1 failed; 2 wrong usage; 3 done, but some input was refused; 130 interrupted.
 The database is that of DATABASE_URL; without it praetor keeps a private Postgres in its data folder.";
 
 /// Rule-driven arbitration of e-commerce after-sale disputes.
@@ -66,10 +69,21 @@ pub async fn main() -> ExitCode {
         // Whoever reads our output may stop reading: that is no failure.
         Err(error) if error.chain().any(is_broken_pipe) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "praetor: {error:#}");
+            let _ = writeln!(io::stderr(), "praetor: {}", message(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, leaving out causes that the text before already holds.
+fn message(error: &anyhow::Error) -> String {
+    let mut out = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !out.contains(&cause) && !cause.is_empty() {
+            out = format!("{out}: {cause}");
+        }
+    }
+    out
 }
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
