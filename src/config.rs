@@ -81,7 +81,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file does not have the expected shape.
-    #[error("the configuration {} is refused: {source}", path.display())]
+    #[error("the configuration {} is refused", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
@@ -103,7 +103,8 @@ impl Config {
         let mut judge = file.judge.unwrap_or_default();
         judge.device = args.device.unwrap_or(judge.device);
         judge.intra_threads = args.intra_threads.unwrap_or(judge.intra_threads);
-        judge.library = judge.library.map(&in_file);
+        let library = std::env::var_os("PRAETOR_ORT_LIB").filter(|v| !v.is_empty()).map(PathBuf::from);
+        judge.library = library.or(judge.library.map(&in_file));
         let data_dir = args.data_dir.clone().or(file.data_dir.map(&in_file)).unwrap_or_else(default_data_dir);
         let database_url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
         Ok(Self {

@@ -5,11 +5,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::mpsc;
 
 use super::input::{Input, Raw};
 use super::{EXIT_INTERRUPTED, EXIT_REFUSED, open_pipeline, render};
@@ -65,11 +64,11 @@ enum Ticket {
 }
 
 pub(super) async fn run(args: &AdjudicateArgs, config: &Config) -> anyhow::Result<ExitCode> {
-    let mut input = Input::open(&args.file)?;
+    let input = Input::open(&args.file)?;
     let pipeline = open_pipeline(config)?;
     let store = if args.dry_run { None } else { Some(open_store(config, &pipeline).await?) };
     let progress = progress(input.size);
-    let tally = work(args, config, &mut input, &pipeline, store.as_ref(), &progress).await;
+    let tally = work(args, config, input, &pipeline, store.as_ref(), &progress).await;
     progress.finish_and_clear();
     if let Some(store) = store {
         store.close().await?;
@@ -81,7 +80,10 @@ pub(super) async fn run(args: &AdjudicateArgs, config: &Config) -> anyhow::Resul
     };
     writeln!(io::stderr(), "{summary}")?;
     if tally.interrupted {
-        let note = config.lang.pick("已中断；以上均已记录", "interrupted; all of the above is recorded");
+        let note = match args.dry_run {
+            true => config.lang.pick("已中断", "interrupted"),
+            false => config.lang.pick("已中断；以上均已记录", "interrupted; all of the above is recorded"),
+        };
         writeln!(io::stderr(), "{note}")?;
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
     }
@@ -114,33 +116,31 @@ fn progress(size: Option<u64>) -> ProgressBar {
 async fn work(
     args: &AdjudicateArgs,
     config: &Config,
-    input: &mut Input,
+    input: Input,
     pipeline: &Pipeline,
     store: Option<&Store>,
     progress: &ProgressBar,
 ) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
     let mut seen = 0u64;
-    let stop = stop_on_signal()?;
+    let source = input.name.clone();
+    let mut batches = read_ahead(input, usize::from(args.batch));
+    let mut asked_to_end = signals()?;
     loop {
-        if stop.load(Ordering::Relaxed) {
-            tally.interrupted = true;
-            return Ok(tally);
-        }
-        let mut batch = Vec::new();
-        while batch.len() < usize::from(args.batch)
-            && let Some(raw) = input.next()?
-        {
-            batch.push(raw);
-        }
-        if batch.is_empty() {
-            return Ok(tally);
-        }
+        let batch = tokio::select! {
+            biased;
+            _ = asked_to_end.recv() => {
+                tally.interrupted = true;
+                return Ok(tally);
+            }
+            batch = batches.recv() => batch,
+        };
+        let Some(batch) = batch.transpose()? else { return Ok(tally) };
         let tickets = tokio::task::block_in_place(|| decide(pipeline, &batch, args.as_of))?;
         if let Some(store) = store {
-            record(store, &input.name, &batch, &tickets).await?;
+            record(store, &source, &batch, &tickets).await?;
         }
-        progress.suspend(|| print(args.format, config.lang, &input.name, &batch, &tickets))?;
+        progress.suspend(|| print(args.format, config.lang, &source, &batch, &tickets))?;
         for (raw, ticket) in batch.iter().zip(&tickets) {
             seen += 1;
             progress.inc(raw.bytes.len() as u64 + 1);
@@ -154,18 +154,35 @@ async fn work(
     }
 }
 
-/// Set once the process is asked to end: the batch at hand is finished and recorded, and a private database stops cleanly.
-fn stop_on_signal() -> io::Result<Arc<AtomicBool>> {
+/// Reads batches on a thread of its own, one ahead: standard input may keep it waiting, and nobody waits for it.
+fn read_ahead(mut input: Input, size: usize) -> mpsc::Receiver<anyhow::Result<Vec<Raw>>> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        loop {
+            let batch = (0..size).map_while(|_| input.next().transpose()).collect::<anyhow::Result<Vec<Raw>>>();
+            let last = batch.is_err();
+            let ended = batch.as_ref().is_ok_and(Vec::is_empty);
+            if ended || sender.blocking_send(batch).is_err() || last {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// A message once the process is asked to end. The batch at hand is then finished and recorded, and a private database
+/// stops cleanly.
+fn signals() -> io::Result<mpsc::Receiver<()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let stop = Arc::new(AtomicBool::new(false));
+    let (sender, receiver) = mpsc::channel(2);
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        let (mut signals, stop) = (signal(kind)?, Arc::clone(&stop));
+        let (mut signals, sender) = (signal(kind)?, sender.clone());
         tokio::spawn(async move {
             signals.recv().await;
-            stop.store(true, Ordering::Relaxed);
+            let _ = sender.send(()).await;
         });
     }
-    Ok(stop)
+    Ok(receiver)
 }
 
 fn decide(pipeline: &Pipeline, batch: &[Raw], as_of: Option<Timestamp>) -> anyhow::Result<Vec<Ticket>> {

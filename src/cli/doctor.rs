@@ -25,7 +25,9 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> anyhow::Result
 
     let probe = probe(&config.judge);
     let library = match (probe.problem, probe.library, probe.version) {
-        (None, Some(path), Some(version)) => Ok(format!("{version} ({})", path.display())),
+        (None, Some(path), Some(version)) => {
+            Ok(format!("{} ({})", version.trim_start_matches("onnxruntime "), path.display()))
+        }
         (Some(problem), ..) => Err(problem.to_string()),
         _ => Err(lang.pick("没有找到", "not found").to_owned()),
     };

@@ -36,7 +36,7 @@ pub(super) fn decision(d: &Value, lang: Lang) -> String {
     for flip in flips {
         let _ = writeln!(out, "     · {}", text(flip, &format!("/{}", lang.as_str())));
     }
-    if let Some(hint) = d.pointer("/legal_hint").and_then(Value::as_str) {
+    if let Some(hint) = d.pointer(&format!("/legal_hint/{}", lang.as_str())).and_then(Value::as_str) {
         let note = lang.pick("法律提示（不由平台裁处）", "Point of law, not ordered by the platform");
         let _ = writeln!(out, "   {note}: {hint}");
     }

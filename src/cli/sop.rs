@@ -63,7 +63,7 @@ fn open(dir: &Path, lang: Lang, out: &mut impl Write) -> anyhow::Result<Option<R
             writeln!(
                 out,
                 "{}",
-                lang.pick(format!("规则包不予采用：{n} 处问题"), format!("the pack is refused: {n} findings"))
+                lang.pick(format!("规则包不予采用：{n} 处问题"), format!("the pack is refused; findings: {n}"))
             )?;
             Ok(None)
         }
@@ -82,7 +82,7 @@ fn check(dir: &Path, lang: Lang, out: &mut impl Write) -> anyhow::Result<ExitCod
         Lang::En => {
             writeln!(
                 out,
-                "{n} SOPs, {rows} rows: no gaps, no overlaps, every row reachable, every expression typed\nrule book {hash}"
+                "SOPs: {n}, rows: {rows}; no gaps, no overlaps, every row reachable, every expression typed\nrule book {hash}"
             )?;
         }
     }
@@ -111,7 +111,7 @@ fn test(dir: &Path, lang: Lang, out: &mut impl Write) -> anyhow::Result<ExitCode
         "{}",
         lang.pick(
             format!("情景 {passed} 个通过，{failed} 个失败"),
-            format!("{passed} scenarios passed, {failed} failed")
+            format!("scenarios: {passed} passed, {failed} failed")
         )
     )?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::DecisionError;
 use super::reasons::{Reason, measure_name, percent};
 use crate::case::{Case, Party, Timestamp};
+use crate::judge::Probability;
 use crate::nodes::{
     EvidenceFinding, FactFlip, Findings, Item, MeasureFinding, NodeId, PartyVerdict, RemedyFinding, TimelinessFinding,
     Verdict,
@@ -13,6 +14,12 @@ use crate::nodes::{
 use crate::sop::duration::format_duration;
 use crate::sop::facts::{Sufficiency, format_value};
 use crate::sop::{Anchor, Bilingual, FreightBy, RuleBook, Sop};
+
+/// An SOP less likely than one in a thousand is no rival worth a line.
+const RIVAL: Probability = match Probability::from_millionths(1_000) {
+    Some(p) => p,
+    None => Probability::ONE,
+};
 
 /// One line a finding, in both languages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -246,7 +253,7 @@ pub(super) fn flips(book: &RuleBook, sop: Option<&Sop>, findings: &Findings) -> 
     let evidence = Findings::required(&findings.evidence, NodeId::Evidence)?;
     let remedy = Findings::required(&findings.remedy, NodeId::Remedy)?;
     let mut out = Vec::new();
-    if let Some(next) = policy.candidates.get(1)
+    if let Some(next) = policy.candidates.get(1).filter(|c| c.score >= RIVAL)
         && let Some(other) = book.sop(&next.id)
     {
         let p = percent(next.score.as_f64());

@@ -74,6 +74,16 @@ pub struct SopRef {
     pub candidates: Vec<Candidate>,
 }
 
+/// A remedy of law that is pointed out but not ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LegalHint {
+    /// Remedy id.
+    pub id: String,
+    /// Its name.
+    #[serde(flatten)]
+    pub name: Bilingual,
+}
+
 /// The remedy with its deadline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Remedy {
@@ -132,7 +142,7 @@ pub struct Decision {
     pub flips: Vec<Flip>,
     /// A remedy of law pointed out but not ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub legal_hint: Option<String>,
+    pub legal_hint: Option<LegalHint>,
     /// Everything that determined the decision.
     pub pins: Pins,
     /// SHA-256 of the trace's canonical bytes.
@@ -216,7 +226,7 @@ pub fn decide(
         reasons,
         explanation,
         flips,
-        legal_hint: sop.and_then(|s| s.legal_hint.clone()),
+        legal_hint: sop.and_then(|s| s.legal_hint.clone()).map(|id| LegalHint { name: book.term(&id), id }),
         pins,
         trace_sha256: trace::sha256(&trace.canonical()?),
         decided_as_of: as_of,

@@ -19,8 +19,8 @@ impl Probability {
     pub const ONE: Probability = Probability(1_000_000);
 
     /// From millionths; `None` above 1,000,000.
-    pub fn from_millionths(millionths: u32) -> Option<Probability> {
-        (millionths <= Self::ONE.0).then_some(Probability(millionths))
+    pub const fn from_millionths(millionths: u32) -> Option<Probability> {
+        if millionths <= Self::ONE.0 { Some(Probability(millionths)) } else { None }
     }
 
     /// From a fraction, rounded half up to the nearest millionth; `None` outside 0..=1 or for NaN.

@@ -67,13 +67,12 @@ impl Node for Policy {
         let day = rules.day(case);
 
         let mut scored: Vec<(usize, f64, f64, f64)> = Vec::new();
-        for (i, sop) in rules.book.sops.iter().enumerate().filter(|(_, s)| s.in_force(day)) {
+        for (i, _) in rules.book.sops.iter().enumerate().filter(|(_, s)| rules.book.in_force(s, day)) {
             let prior = prior(label, rules.book, i);
             if prior < MIN_PRIOR {
                 continue;
             }
             let words = hits.iter().find(|h| h.sop == i).map_or(0.0, |h| f64::from(h.score) / top);
-            debug_assert!(sop.in_force(day));
             scored.push((i, prior, words, prior * (WORDS_WEIGHT * words).exp()));
         }
         // Equal scores keep the book's order: sort_by is stable.

@@ -278,11 +278,6 @@ pub struct Sop {
 }
 
 impl Sop {
-    /// True when the SOP governs disputes opened on `day`.
-    pub fn in_force(&self, day: NaiveDate) -> bool {
-        self.effective.from <= day && self.effective.to.is_none_or(|to| day <= to)
-    }
-
     fn canonical(&self) -> serde_json::Value {
         let rows: Vec<_> = self
             .table
@@ -356,9 +351,15 @@ impl RuleBook {
         Ok(hex::encode(Sha256::digest(serde_json_canonicalizer::to_vec(&self.calendar)?)))
     }
 
+    /// True when the SOP governs disputes opened on `day`: both it and the pack must be in force.
+    pub fn in_force(&self, sop: &Sop, day: NaiveDate) -> bool {
+        let holds = |e: &Effective| e.from <= day && e.to.is_none_or(|to| day <= to);
+        holds(&self.head.effective) && holds(&sop.effective)
+    }
+
     /// The SOP that governs this scene and goods type for a dispute opened on `day`.
     pub fn governing(&self, scene: &str, goods: &str, day: NaiveDate) -> Option<&Sop> {
-        self.sops.iter().find(|s| s.scene == scene && s.in_force(day) && s.goods.iter().any(|g| g == goods))
+        self.sops.iter().find(|s| s.scene == scene && self.in_force(s, day) && s.goods.iter().any(|g| g == goods))
     }
 
     /// The newest version of an SOP.
