@@ -67,6 +67,7 @@ impl Input {
             return Ok(Self { name, size, form: Form::Lines { reader, first: Some(first), line } });
         }
         let mut bytes = first;
+        bytes.push(b'\n');
         reader.read_to_end(&mut bytes).with_context(|| format!("cannot read {name}"))?;
         let tickets = match serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(&bytes) {
             Ok(list) if array => {
