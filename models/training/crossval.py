@@ -97,12 +97,15 @@ def temperature(scores, y):
     return float(np.float32(np.exp(found.x)))
 
 
-def cross_validate(task, segments, rows, labels, tickets):
-    """Fold models and calibrated out-of-fold probabilities of every head; all models share the heads' temperatures."""
+def cross_validate(task, segments, rows, labels, tickets, teaches):
+    """Fold models and calibrated out-of-fold probabilities of every head; all models share the heads' temperatures.
+
+    Rows that do not teach are scored but not fitted.
+    """
     folds = np.array([fold_of(t) for t in tickets])
     models, scores = [], {h.name: np.zeros((len(tickets), len(h.labels))) for h in task.heads}
     for fold in range(FOLDS):
-        model = Model(task, segments).fit(rows, labels, np.flatnonzero(folds != fold))
+        model = Model(task, segments).fit(rows, labels, np.flatnonzero((folds != fold) & teaches))
         test = np.flatnonzero(folds == fold)
         for name, z in model.scores(rows, test).items():
             scores[name][test] = z

@@ -111,8 +111,8 @@ def evidence(rows, p, figures, thresholds):
 
 
 def measures(rows, p, figures, thresholds):
-    """Of a case's candidates the likeliest is taken; a ratio is right when it falls in the right tier."""
-    yes = p["is_value"][:, 1]
+    """A case's candidates speak for their values together; a ratio is right when it falls in the right tier."""
+    yes = np.clip(p["is_value"][:, 1], 0, 1 - 1e-6)
     said = np.array([q["is_value"] == "yes" for q in rows])
     figures["is_value"] = {"accuracy": share((yes > .5) == said), "majority": share(~said)}
     groups = defaultdict(list)
@@ -120,16 +120,29 @@ def measures(rows, p, figures, thresholds):
         groups[q["measure"], q["ticket_id"]].append(i)
     right, confidence, wrong = defaultdict(list), [], []
     for (measure, ticket), at in groups.items():
-        best = max(at, key=lambda i: yes[i])
-        ok = value(rows[best]["value"]) == value(rows[best]["wanted"])
-        right[measure].append(ok)
-        confidence.append(yes[best])
-        if not ok:
-            wrong.append(f"{ticket} {measure}: {rows[best]['span']} for {rows[best]['wanted']}")
+        best, sure = together([(value(rows[i]["value"]), yes[i]) for i in at])
+        want = value(rows[at[0]]["wanted"])
+        right[measure].append(best == want)
+        confidence.append(sure)
+        if best != want:
+            wrong.append(f"{ticket} {measure}: {best[1]} for {rows[at[0]]['wanted']}")
     everything = [ok for oks in right.values() for ok in oks]
     thresholds["measure"] = threshold(confidence, everything)
-    figures["measures"] = {m: {"accuracy": share(oks), "cases": len(oks)} for m, oks in sorted(right.items())}
+    figures["measures"] = {m: {"accuracy": share(oks), "cases": len(oks), "majority": round(majority(
+        [str(value(rows[at[0]]["wanted"])) for (kind, _), at in groups.items() if kind == m]), 4)}
+        for m, oks in sorted(right.items())}
     figures["errors"]["measure"] = wrong
+
+
+def together(candidates):
+    """The value its candidates speak for most, and its chance: candidates of one value are independent witnesses, at most
+    one value is right. With q the chance that none of a value's witnesses is right, its odds are 1/q - 1."""
+    none = {}
+    for key, chance in candidates:
+        none[key] = none.get(key, 1.0) * (1 - chance)
+    odds = {key: 1 / max(q, 1e-12) - 1 for key, q in none.items()}
+    best = max(odds, key=lambda key: odds[key])
+    return best, odds[best] / (1 + sum(odds.values()))
 
 
 def value(written):

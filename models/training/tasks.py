@@ -57,9 +57,9 @@ CLASSIFY = Task(
     segments=("[FACTS]", "[TITLE]", "[SPEC]", "[SHOP]", "[REASON]", "[CLAIM]", "[BUYERLAST]", "[SELLERLAST]", "[BUYER]",
               "[SELLER]", "[EVIDENCE]"),
     heads=(
-        Head("scene", SCENES, {"[FACTS]": 1, "[TITLE]": .5, "[REASON]": 1, "[CLAIM]": 1.5, "[BUYER]": 1, "[SELLER]": .7,
-                               "[EVIDENCE]": 1}),
-        Head("goods_type", GOODS, {"[FACTS]": .5, "[TITLE]": 2, "[SPEC]": 1, "[SHOP]": 1, "[CLAIM]": .7, "[BUYER]": .5,
+        Head("scene", SCENES, {"[FACTS]": 1, "[TITLE]": .5, "[REASON]": .4, "[CLAIM]": 2, "[BUYER]": 1, "[SELLER]": .7,
+                               "[EVIDENCE]": 1.5}, c=3.0),
+        Head("goods_type", GOODS, {"[FACTS]": .5, "[TITLE]": 2, "[SPEC]": .6, "[SHOP]": 1, "[CLAIM]": .7, "[BUYER]": .5,
                                    "[EVIDENCE]": .5}),
         Head("settles", YES_NO, {"[FACTS]": .5, "[CLAIM]": .5, "[BUYERLAST]": 1, "[SELLERLAST]": 1}),
     ),
@@ -75,14 +75,15 @@ SUPPORTS = Task(
     name="supports",
     segments=("[FACTS]", "[REQUIREMENT]", "[SHARED]", "[RIVAL]", "[CONTENT]", "[TITLE]"),
     heads=(Head("verdict", VERDICTS, {"[FACTS]": 1.2, "[REQUIREMENT]": .3, "[SHARED]": .5, "[RIVAL]": .5,
-                                      "[CONTENT]": 1}),),
+                                      "[CONTENT]": 1}, c=3.0),),
     max_tokens=2560,
 )
+AROUND = tuple(f"[{group}{side}]" for group in ("", "COUNT", "PART", "REST")
+               for side in ("LEFT", "BEFORE", "BETWEEN", "AFTER", "RIGHT"))
 MEASURE = Task(
     name="measure",
-    segments=("[FACTS]", "[LEFT]", "[NUMBER]", "[BETWEEN]", "[SECOND]", "[RIGHT]"),
-    heads=(Head("is_value", YES_NO, {"[FACTS]": 2, "[LEFT]": 1, "[NUMBER]": .5, "[BETWEEN]": 1, "[SECOND]": .5,
-                                     "[RIGHT]": 1}),),
+    segments=("[FACTS]", "[NUMBER]", "[SECOND]", *AROUND),
+    heads=(Head("is_value", YES_NO, {"[FACTS]": 2, "[NUMBER]": .5, "[SECOND]": .5, **dict.fromkeys(AROUND, 1)}),),
     max_tokens=512,
 )
 TASKS = (CLASSIFY, FIRST_REPORT, SUPPORTS, MEASURE)

@@ -69,8 +69,9 @@ def train(task, tokenizer, questions, folders, out):
     rows = segments.split(encoded)
     labels = {head.name: [q[head.name] for q in questions] for head in task.heads}
     tickets = [q["ticket_id"] for q in questions]
-    models, probabilities, factors = crossval.cross_validate(task, segments, rows, labels, tickets)
-    final = crossval.Model(task, segments).fit(rows, labels, np.arange(len(questions)))
+    teaches = np.array([q.get("teaches", True) for q in questions])
+    models, probabilities, factors = crossval.cross_validate(task, segments, rows, labels, tickets, teaches)
+    final = crossval.Model(task, segments).fit(rows, labels, np.flatnonzero(teaches))
     final.temperature = factors
     sample = np.random.default_rng(crossval.SEED).choice(len(questions), size=min(64, len(questions)), replace=False)
     for model, folder in zip([final, *models], folders):

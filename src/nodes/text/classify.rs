@@ -4,7 +4,7 @@ use super::{Layout, bucket, facts};
 use crate::case::{Case, Party};
 
 /// Hours since signing at which the meaning of a claim tends to change.
-const SINCE_SIGNED: [i64; 8] = [0, 24, 48, 96, 168, 336, 720, 2000];
+const SINCE_SIGNED: [i64; 9] = [0, 24, 48, 96, 168, 360, 500, 720, 2000];
 
 /// Renders a case for the `classify` model.
 ///

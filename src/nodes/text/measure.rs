@@ -13,8 +13,29 @@ use crate::case::{Case, Party};
 const MOST: usize = 96;
 /// Characters of context on each side of a number.
 const CONTEXT: usize = 24;
+/// Characters next to a number that say most of it.
+const NEAR: usize = 6;
 /// Pairs are formed of numbers at most so many characters apart.
 const REACH: usize = 80;
+
+/// What stands before, between and after the numbers goes into segments of the value's group: the same words speak for one
+/// way to read two numbers (坏 for the part, 剩 for the rest) and against the other. The words next to the numbers have
+/// segments of their own.
+const AROUND: [(Group, [&str; 5]); 4] = [
+    (Group::Stated, ["[LEFT]", "[BEFORE]", "[BETWEEN]", "[AFTER]", "[RIGHT]"]),
+    (Group::Count, ["[COUNTLEFT]", "[COUNTBEFORE]", "[COUNTBETWEEN]", "[COUNTAFTER]", "[COUNTRIGHT]"]),
+    (Group::Part, ["[PARTLEFT]", "[PARTBEFORE]", "[PARTBETWEEN]", "[PARTAFTER]", "[PARTRIGHT]"]),
+    (Group::Rest, ["[RESTLEFT]", "[RESTBEFORE]", "[RESTBETWEEN]", "[RESTAFTER]", "[RESTRIGHT]"]),
+];
+
+/// How a value follows from what is written: it stands there as a share or an amount, or as a count, it is a part of a whole, it is what a part leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Stated,
+    Count,
+    Part,
+    Rest,
+}
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -102,6 +123,17 @@ struct Reading {
     with_order: bool,
 }
 
+impl Reading {
+    fn group(&self) -> Group {
+        match self.form {
+            "mass_part" | "count_part" => Group::Part,
+            "mass_rest" | "count_rest" => Group::Rest,
+            "count" => Group::Count,
+            _ => Group::Stated,
+        }
+    }
+}
+
 /// The candidates for a measure, in order of reading; each value once a text and form.
 pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
     let texts = texts(case);
@@ -117,7 +149,7 @@ pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
         .iter()
         .filter_map(|reading| {
             let text = texts.iter().find(|(field, _)| *field == reading.field)?.1;
-            Some(render(case, kind, reading, text, &readings))
+            Some(render(case, kind, reading, text, &order, &readings))
         })
         .collect()
 }
@@ -242,7 +274,14 @@ fn ratios(a: Quantity, b: Quantity) -> Vec<(Value, &'static str)> {
     if small == large { vec![(share(small), part)] } else { vec![(share(small), part), (share(large - small), rest)] }
 }
 
-fn render(case: &Case, kind: MeasureKind, reading: &Reading, source: &str, all: &[Reading]) -> Candidate {
+fn render(
+    case: &Case,
+    kind: MeasureKind,
+    reading: &Reading,
+    source: &str,
+    order: &[Number],
+    all: &[Reading],
+) -> Candidate {
     let chars: Vec<char> = source.chars().collect();
     let cut = |from: usize, to: usize| chars[from.min(chars.len())..to.min(chars.len())].iter().collect::<String>();
     let (first, second) = (reading.first, reading.second);
@@ -263,17 +302,50 @@ fn render(case: &Case, kind: MeasureKind, reading: &Reading, source: &str, all: 
     }
     text.fact("form", reading.form);
     text.flag("withorder", reading.with_order);
+    text.fact("whole", whole(reading, order));
+    text.fact("unit", unit(reading, order));
     add_value_facts(&mut text, case, reading);
     add_agreement_facts(&mut text, reading, all);
 
-    text.segment("[LEFT]", &cut(first.start.saturating_sub(CONTEXT), first.start), CONTEXT);
     text.segment("[NUMBER]", &cut(first.start, first.end), 24);
-    let middle = second.map_or(String::new(), |n| cut(first.end, n.start));
-    text.segment("[BETWEEN]", &middle, REACH);
     text.segment("[SECOND]", &second.map_or(String::new(), |n| cut(n.start, n.end)), 24);
-    text.segment("[RIGHT]", &cut(end, end + CONTEXT), CONTEXT);
+    let around = [
+        cut(first.start.saturating_sub(CONTEXT), first.start),
+        cut(first.start.saturating_sub(NEAR), first.start),
+        second.map_or(String::new(), |n| cut(first.end, n.start)),
+        cut(end, end + NEAR),
+        cut(end, end + CONTEXT),
+    ];
+    for (group, markers) in AROUND {
+        for (marker, words) in markers.iter().zip(&around) {
+            text.segment(marker, if group == reading.group() { words } else { "" }, REACH);
+        }
+    }
     let span = Span { field: reading.field, start: first.start, end, text: cut(first.start, end) };
     Candidate { value: reading.value, span, text: text.finish() }
+}
+
+/// Whether the larger number is one that the order names: `ordered` or `no`; `none` when
+/// nothing is counted or weighed.
+fn whole(reading: &Reading, order: &[Number]) -> &'static str {
+    let size = |quantity| match quantity {
+        Quantity::Mass(n) | Quantity::Count(n, _) => Some((matches!(quantity, Quantity::Mass(_)), n)),
+        _ => None,
+    };
+    let first = size(reading.first.quantity);
+    let large = reading.second.map_or(first, |second| first.max(size(second.quantity)));
+    match large {
+        None => "none",
+        Some(_) if order.iter().any(|number| size(number.quantity) == large) => "ordered",
+        Some(_) => "no",
+    }
+}
+
+/// Whether the number has the measure word of one that the order names: `same` or `other`; `none` without a measure word.
+fn unit(reading: &Reading, order: &[Number]) -> &'static str {
+    let Quantity::Count(_, Some(word)) = reading.first.quantity else { return "none" };
+    let named = |number: &Number| matches!(number.quantity, Quantity::Count(_, Some(other)) if other == word);
+    if order.iter().any(named) { "same" } else { "other" }
 }
 
 fn by(party: Option<Party>, buyer: &'static str, seller: &'static str) -> &'static str {
@@ -286,7 +358,10 @@ fn add_value_facts(text: &mut Layout, case: &Case, reading: &Reading) {
         Value::Ratio(share) => {
             text.fact("tier", &bucket(i64::from(share), &[0, 500, 1_000, 3_000, 5_000, 7_000, 9_999]))
         }
-        Value::Count(n) => text.count("count", n as usize, 6),
+        Value::Count(n) => {
+            let ordered: u32 = case.order.items.iter().map(|item| item.quantity).fold(0, u32::saturating_add);
+            text.flag("allordered", n == ordered);
+        }
         Value::Amount(fen) => {
             let order = &case.order;
             let named = [
@@ -307,7 +382,8 @@ fn add_value_facts(text: &mut Layout, case: &Case, reading: &Reading) {
 
 /// In how many texts, and by which sides, the same value was read.
 fn add_agreement_facts(text: &mut Layout, reading: &Reading, all: &[Reading]) {
-    let same: Vec<&Reading> = all.iter().filter(|other| near(other.value, reading.value)).collect();
+    let same: Vec<&Reading> =
+        all.iter().filter(|other| near(other.value, reading.value) && alike(other, reading)).collect();
     let fields: BTreeSet<Field> = same.iter().map(|other| other.field).collect();
     let forms: BTreeSet<&str> = same.iter().map(|other| other.form).collect();
     text.count("texts", fields.len(), 5);
@@ -317,6 +393,15 @@ fn add_agreement_facts(text: &mut Layout, reading: &Reading, all: &[Reading]) {
     text.flag("inevidence", fields.iter().any(|field| matches!(field, Field::Evidence(_))));
     let direct = ["percent", "tenths", "fraction", "all", "amount", "count"];
     text.flag("stated", same.iter().any(|other| direct.contains(&other.form)));
+}
+
+/// Whether two counts count the same thing: three boxes are not three photos. Other values are always alike.
+fn alike(a: &Reading, b: &Reading) -> bool {
+    let word = |reading: &Reading| match (reading.value, reading.first.quantity) {
+        (Value::Count(_), Quantity::Count(_, word)) => word,
+        _ => None,
+    };
+    word(a).is_none() || word(b).is_none() || word(a) == word(b)
 }
 
 /// Equal, or shares that differ by no more than one percent of the whole.

@@ -203,7 +203,12 @@ fn money(chars: &[char], milli: i64, end: usize) -> Option<(Quantity, usize)> {
             if after > at {
                 fen += jiao / 100;
                 at = after;
-                if matches!(chars.get(at), Some('毛' | '角')) {
+                if jiao == 0 {
+                    // 25块零3分: the digit after 零 counts hundredths.
+                    let (hundredths, after) = tail(chars, at);
+                    fen += hundredths / 1_000;
+                    at = after + usize::from(after > at && chars.get(after) == Some(&'分'));
+                } else if matches!(chars.get(at), Some('毛' | '角')) {
                     let (hundredths, after) = tail(chars, at + 1);
                     fen += hundredths / 1_000;
                     at = after + usize::from(after > at + 1 && chars.get(after) == Some(&'分'));
@@ -401,7 +406,10 @@ mod tests {
         );
         assert_eq!(read("票据127.38元，合计102.12"), [Money(12_738), Money(10_212)]);
         assert_eq!(read("三百二块，一百零二元"), [Money(32_000), Money(10_200)]);
-        assert_eq!(read("469块5角7，70块4毛3，八块"), [Money(46_957), Money(7_043), Money(800)]);
+        assert_eq!(
+            read("469块5角7，70块4毛3，八块，二十五块零三分"),
+            [Money(46_957), Money(7_043), Money(800), Money(2_503)]
+        );
     }
 
     #[test]
