@@ -1,11 +1,12 @@
 """Figures of the out-of-fold answers, the thresholds that follow from them, and the answers as a file for replay."""
 import hashlib
 import json
+import math
 from collections import Counter, defaultdict
 
 import numpy as np
 
-from crossval import threshold
+from crossval import threshold as lowest
 from tasks import GOODS, SCENES, VERDICTS
 
 TIERS = (1_000, 3_000, 5_000, 7_000, 10_000)
@@ -30,6 +31,14 @@ def summarise(data, answers):
     return figures, thresholds
 
 
+def keep(name, confidence, right, figures, thresholds):
+    """Chooses a threshold and says how much it keeps and how often that is right."""
+    confidence, right = np.asarray(confidence), np.asarray(right)
+    thresholds[name] = math.floor(lowest(confidence, right) * 1e6) / 1e6
+    kept = confidence >= thresholds[name]
+    figures.setdefault("kept", {})[name] = {"threshold": thresholds[name], "share": share(kept), "right": share(right[kept])}
+
+
 def majority(values):
     return max(Counter(values).values()) / len(values)
 
@@ -43,7 +52,7 @@ def classify(rows, p, figures, thresholds):
     for name, labels in (("scene", SCENES), ("goods_type", GOODS)):
         best = p[name].argmax(axis=1)
         right[name] = np.array([labels[b] == q[name] for b, q in zip(best, rows)])
-        thresholds[name] = threshold(p[name].max(axis=1), right[name])
+        keep(name, p[name].max(axis=1), right[name], figures, thresholds)
         figures[name] = {"accuracy": share(right[name]), "majority": round(majority([q[name] for q in rows]), 4)}
         figures["errors"][name] = Counter(f"{q[name]} read as {labels[b]}" for b, q in zip(best, rows) if labels[b] != q[name]).most_common(12)
     figures["label_both"] = {"accuracy": share(right["scene"] & right["goods_type"]),
@@ -85,7 +94,7 @@ def first_report(rows, p, figures, thresholds):
         gold.append(want if want < len(at) else -1)
         right.append(best == want)
         confidence.append(chances[best])
-    thresholds["first_report"] = threshold(confidence, right)
+    keep("first_report", confidence, right, figures, thresholds)
     figures["first_report"] = {"accuracy": share(right), "majority": round(majority(gold), 4),
                                "cases_with_buyer_messages": len(right)}
 
@@ -94,7 +103,7 @@ def evidence(rows, p, figures, thresholds):
     """Questions are pairs of item and requirement; an item is valid when it is for one of them."""
     best = p["verdict"].argmax(axis=1)
     right = np.array([VERDICTS[b] == q["verdict"] for b, q in zip(best, rows)])
-    thresholds["evidence"] = threshold(p["verdict"].max(axis=1), right)
+    keep("evidence", p["verdict"].max(axis=1), right, figures, thresholds)
     kinds = Counter(q["verdict"] for q in rows)
     figures["verdict"] = {"accuracy": share(right), "majority": round(kinds.most_common(1)[0][1] / len(rows), 4)}
     figures["verdict_by_defect"] = {}
@@ -118,16 +127,16 @@ def measures(rows, p, figures, thresholds):
     groups = defaultdict(list)
     for i, q in enumerate(rows):
         groups[q["measure"], q["ticket_id"]].append(i)
-    right, confidence, wrong = defaultdict(list), [], []
+    right, everything, confidence, wrong = defaultdict(list), [], [], []
     for (measure, ticket), at in groups.items():
         best, sure = together([(value(rows[i]["value"]), yes[i]) for i in at])
         want = value(rows[at[0]]["wanted"])
         right[measure].append(best == want)
+        everything.append(best == want)
         confidence.append(sure)
         if best != want:
             wrong.append(f"{ticket} {measure}: {best[1]} for {rows[at[0]]['wanted']}")
-    everything = [ok for oks in right.values() for ok in oks]
-    thresholds["measure"] = threshold(confidence, everything)
+    keep("measure", confidence, everything, figures, thresholds)
     figures["measures"] = {m: {"accuracy": share(oks), "cases": len(oks), "majority": round(majority(
         [str(value(rows[at[0]]["wanted"])) for (kind, _), at in groups.items() if kind == m]), 4)}
         for m, oks in sorted(right.items())}
