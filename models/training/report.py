@@ -103,7 +103,11 @@ def evidence(rows, p, figures, thresholds):
     """Questions are pairs of item and requirement; an item is valid when it is for one of them."""
     best = p["verdict"].argmax(axis=1)
     right = np.array([VERDICTS[b] == q["verdict"] for b, q in zip(best, rows)])
-    keep("evidence", p["verdict"].max(axis=1), right, figures, thresholds)
+    # The node asks whether an item meets the requirement, fails it or is beside it; why it fails decides nothing.
+    three = np.stack([p["verdict"][:, 0], p["verdict"][:, 2], np.delete(p["verdict"], (0, 2), axis=1).sum(axis=1)], axis=1)
+    want = np.array([{"valid": 0, "unrelated": 1}.get(q["verdict"], 2) for q in rows])
+    keep("evidence", three.max(axis=1), three.argmax(axis=1) == want, figures, thresholds)
+    figures["meets_fails_beside"] = {"accuracy": share(three.argmax(axis=1) == want)}
     kinds = Counter(q["verdict"] for q in rows)
     figures["verdict"] = {"accuracy": share(right), "majority": round(kinds.most_common(1)[0][1] / len(rows), 4)}
     figures["verdict_by_defect"] = {}
