@@ -3,6 +3,7 @@ pub mod case;
 pub mod cli;
 pub mod config;
 pub mod decision;
+pub mod eval;
 pub mod judge;
 pub mod lang;
 pub mod nodes;

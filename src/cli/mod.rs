@@ -3,6 +3,7 @@
 mod adjudicate;
 mod db;
 mod doctor;
+mod eval;
 mod input;
 mod questions;
 mod render;
@@ -45,6 +46,8 @@ enum Command {
     Adjudicate(adjudicate::AdjudicateArgs),
     /// Print recorded decisions
     Show(show::ShowArgs),
+    /// Decide cases whose answers are known and show how often each node is right
+    Eval(eval::EvalArgs),
     /// Check, test and print the rules
     Sop(sop::SopArgs),
     /// Look after the database
@@ -96,6 +99,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Adjudicate(args) => adjudicate::run(&args, &config).await,
         Command::Show(args) => show::run(&args, &config, &mut out).await,
+        Command::Eval(args) => eval::run(&args, &config, &mut out),
         Command::Sop(args) => sop::run(&args, &config, &mut out),
         Command::Db(args) => db::run(&args, &config.store, config.lang, &mut out).await,
         Command::Doctor => doctor::run(&config, &mut out).await,

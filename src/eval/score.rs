@@ -1,0 +1,122 @@
+//! Marks decisions against gold exactly as the benchmark's scorer does: what it reads of a decision, it reads the same way.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::gold::Gold;
+
+/// What one decision got right.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Marks {
+    /// The gold's scene, to group by.
+    pub scene_id: String,
+    /// Whether the ticket was decided at all; everything else is wrong when it was not.
+    pub decided: bool,
+    /// Right or wrong, in the order of [`SCORED`](super::SCORED).
+    pub nodes: [bool; 10],
+    /// Items whose validity is right.
+    pub items_right: usize,
+    /// Items of the ticket.
+    pub items: usize,
+    /// The settlement's probability, with whether the parties settle.
+    pub settles: Option<(f64, bool)>,
+    /// The score of the first token, with whether the remedy is right.
+    pub first_token: Option<(f64, bool)>,
+    /// The score of the second pass, with whether the remedy is right.
+    pub second: Option<(f64, bool)>,
+    /// Whether it was decided without a person.
+    pub auto: bool,
+    /// Place of the right SOP among the candidates, from 0.
+    pub sop_rank: Option<usize>,
+}
+
+/// Marks decisions, one JSON object each, against gold: one entry a gold ticket, in the gold's order. A decision on
+/// another ticket does not count; of several on one ticket the first does.
+pub fn score<'a>(decisions: impl IntoIterator<Item = &'a Value>, gold: &[Gold]) -> Vec<Marks> {
+    let mut said: BTreeMap<&str, &Value> = BTreeMap::new();
+    for decision in decisions {
+        if let Some(ticket) = decision["ticket_id"].as_str() {
+            said.entry(ticket).or_insert(decision);
+        }
+    }
+    gold.iter().map(|gold| mark(said.get(gold.ticket_id.as_str()).copied(), gold)).collect()
+}
+
+fn mark(decision: Option<&Value>, gold: &Gold) -> Marks {
+    let d = decision.unwrap_or(&Value::Null);
+    let is = |value: &Value, want: &str| value.as_str() == Some(want);
+    let scene = is(&d["labels"]["scene"]["id"], &gold.scene);
+    let goods = is(&d["labels"]["goods_type"]["id"], &gold.goods_type);
+    let (remedy, want) = (&d["remedy"], &gold.remedy);
+    let kind = is(&remedy["kind"], &want.kind);
+    let exact = kind
+        && same_money(&remedy["refund"], &want.refund)
+        && same_money(&remedy["compensation"], &want.compensation)
+        && is(&remedy["freight_by"], &want.freight_by)
+        && truthy(&remedy["return_goods"]) == want.return_goods;
+    let nodes = [
+        scene,
+        goods,
+        scene && goods,
+        is(&d["sop"]["id"], &gold.sop),
+        is(&d["timeliness"]["first_report"]["at"], &gold.first_report.at),
+        is(&d["timeliness"]["verdict"], &gold.timeliness),
+        is(&d["evidence"]["buyer"]["verdict"], &gold.evidence.buyer),
+        is(&d["evidence"]["seller"]["verdict"], &gold.evidence.seller),
+        kind,
+        exact,
+    ];
+    let scored = |value: &Value, right: bool| value.as_f64().map(|score| (score, right));
+    Marks {
+        scene_id: gold.scene.clone(),
+        decided: decision.is_some(),
+        nodes,
+        items_right: items_right(&d["evidence"]["items"], gold),
+        items: gold.evidence.items.len(),
+        settles: scored(&d["settlement"]["probability"], gold.settles),
+        first_token: scored(&d["verification"]["first_token"], exact),
+        second: scored(&d["verification"]["second"], exact),
+        auto: is(&d["outcome"], "auto"),
+        sop_rank: rank(&d["sop"]["candidates"], &gold.sop),
+    }
+}
+
+fn items_right(items: &Value, gold: &Gold) -> usize {
+    let mut said = BTreeMap::new();
+    for item in items.as_array().into_iter().flatten() {
+        if let Some(id) = item["evidence_id"].as_str() {
+            said.insert(id, item["valid"].as_bool());
+        }
+    }
+    let right = |(id, want): &(&String, &super::GoldItem)| said.get(id.as_str()) == Some(&Some(want.valid));
+    gold.evidence.items.iter().filter(right).count()
+}
+
+fn rank(candidates: &Value, sop: &str) -> Option<usize> {
+    candidates.as_array()?.iter().position(|candidate| candidate["id"].as_str() == Some(sop))
+}
+
+/// Whether two amounts are at most one fen apart; an absent one is nothing.
+fn same_money(said: &Value, want: &str) -> bool {
+    let fen = |yuan: f64| (yuan * 100.0).round_ties_even();
+    let said = match said {
+        Value::Null => Some(0.0),
+        Value::String(text) => text.trim().parse().ok(),
+        other => other.as_f64(),
+    };
+    let distance = said.zip(want.parse().ok()).map(|(said, want): (f64, f64)| (fen(said) - fen(want)).abs());
+    distance.is_some_and(|fen| fen <= 1.0)
+}
+
+/// What Python holds true.
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(b) => *b,
+        Value::Number(n) => n.as_f64() != Some(0.0),
+        Value::String(s) => !s.is_empty(),
+        Value::Array(a) => !a.is_empty(),
+        Value::Object(o) => !o.is_empty(),
+    }
+}
