@@ -169,14 +169,17 @@ fn judge_item(case: &Case, item: &CaseItem, asked: &[(&Requirement, &Distributio
         }
     };
     weighed.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let doubt = 1.0 - rules.thresholds.evidence.as_f64();
     let likeliest = weighed[0].1.clone();
-    let readings: Vec<Reading> = weighed
-        .iter()
-        .enumerate()
-        .filter(|(i, (p, _))| *i == 0 || *p > doubt)
-        .map(|(_, (_, reading))| reading.clone())
-        .collect();
+    // The fewest readings that together reach the threshold. Each by itself could be unlikely while all others together
+    // are not, so a single one is enough only when it reaches the threshold alone.
+    let mut reached = Probability::ZERO;
+    let mut readings = Vec::new();
+    for (p, reading) in &weighed {
+        if readings.is_empty() || (reached < rules.thresholds.evidence && *p > 0.0) {
+            readings.push(reading.clone());
+            reached = super::probability(reached.as_f64() + p);
+        }
+    }
 
     let valid = matches!(likeliest, Reading::Meets(_));
     let p_valid: f64 = weighed.iter().filter(|(_, r)| matches!(r, Reading::Meets(_))).map(|(p, _)| p).sum();
