@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod case;
+mod eval;
 mod judge;
+mod pipeline;
 mod sop;
 mod store;
