@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Joins what each module to its left wants configured.
     ("config", &["lang", "case", "sop", "judge", "pipeline", "store"]),
     ("review", &["lang", "config", "case", "decision", "store"]),
+    ("eval", &["lang", "case", "sop", "judge", "decision", "pipeline"]),
     ("calibrate", &["lang", "config", "case", "sop", "judge", "decision", "pipeline"]),
     ("replay", &["lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store"]),
     ("batch", EDGE),
@@ -58,6 +59,7 @@ const CLI: &[&str] = &[
     "ledger",
     "store",
     "review",
+    "eval",
     "calibrate",
     "replay",
     "batch",
