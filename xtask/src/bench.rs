@@ -8,7 +8,8 @@ use crate::setup;
 /// Runs `cargo bench` over the workspace with the given arguments.
 pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<()> {
     let found = setup::all(ctx)?;
-    let mut command = ctx.cargo(&["bench", "--package", "praetor"]);
+    // Bench targets alone: the test harness of libraries does not take criterion's options.
+    let mut command = ctx.cargo(&["bench", "--locked", "--workspace", "--bench", "*"]);
     command.args(args);
     found.tell(&mut command);
     ctx::run(&mut command)

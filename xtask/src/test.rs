@@ -38,7 +38,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<ExitCode> {
     });
     let built = steps.run("build", || ctx::run(&mut cargo(&["build", "--locked", "--workspace", "--bins", "--tests"])));
     if built {
-        steps.run("tests", || ctx::run(&mut cargo(&["test", "--locked", "--workspace"])));
+        steps.run("tests", || ctx::run(&mut cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])));
         let program = ctx.target.join("debug/praetor");
         for command in ["check", "test"] {
             steps.run(&format!("sop {command}"), || {
