@@ -122,8 +122,12 @@ impl<'de> Visitor<'de> for Seed<'_> {
         Ok(Value::from(value))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
+    fn visit_f64<E: serde::de::Error>(
+        self,
+        value: f64, // float: a number of JSON, never money
+    ) -> Result<Value, E> {
+        let number = Number::from_f64(value); // float: a number of JSON, never money
+        number.map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

@@ -113,10 +113,12 @@ impl<'v> Reader<'v> {
 
     /// How many. JSON has one kind of number, so `2.0` is as good as `2`.
     pub(super) fn quantity(&mut self, value: &'v Value) -> Option<u32> {
-        let Some(number) = value.as_f64().filter(|n| n.fract() == 0.0) else {
+        let number = value.as_f64(); // float: a count as JSON writes it
+        let Some(number) = number.filter(|n| n.fract() == 0.0) else {
             return self.refuse(value, Rule::WrongType { expected: Expected::Integer });
         };
-        if !number.validate_range(Some(1.0), Some(f64::from(MAX_QUANTITY)), None, None) {
+        let highest = f64::from(MAX_QUANTITY); // float: a count as JSON writes it
+        if !number.validate_range(Some(1.0), Some(highest), None, None) {
             return self.refuse(value, Rule::QuantityRange);
         }
         Some(number as u32)

@@ -77,7 +77,7 @@ pub(super) fn explain(
     let mut lines = Lines::default();
 
     let (scene, goods) = (book.term(&label.scene.id), book.term(&label.goods_type.id));
-    let (ps, pg) = (percent(label.scene.score.as_f64()), percent(label.goods_type.score.as_f64()));
+    let (ps, pg) = (percent(label.scene.score), percent(label.goods_type.score));
     lines.add(
         format!("争议：{}（{ps}）；商品：{}（{pg}）", scene.zh, goods.zh),
         format!("Dispute: {} ({ps}); goods: {} ({pg})", scene.en, goods.en),
@@ -97,7 +97,7 @@ pub(super) fn explain(
     explain_evidence(&mut lines, book, evidence, sop);
     explain_measures(&mut lines, measure);
     explain_remedy(&mut lines, book, remedy, deadline, case.order.currency.as_str());
-    let p = percent(settlement.probability.as_f64());
+    let p = percent(settlement.probability);
     lines.add(format!("双方自行和解的可能：{p}"), format!("Likelihood that the parties settle by themselves: {p}"));
     for reason in reasons {
         lines.add(format!("需人工复核：{}", reason.zh), format!("For a person: {}", reason.en));
@@ -127,8 +127,8 @@ fn explain_timeliness(lines: &mut Lines, t: &TimelinessFinding, sop: Option<&Sop
         None => ("售后申请".to_owned(), "the claim".to_owned()),
     };
     lines.add(
-        format!("首次反映：{at}，见{zh}（{}）", percent(report.probability.as_f64())),
-        format!("First report: {at}, in {en} ({})", percent(report.probability.as_f64())),
+        format!("首次反映：{at}，见{zh}（{}）", percent(report.probability)),
+        format!("First report: {at}, in {en} ({})", percent(report.probability)),
     );
     let (Some(sop), Some(start), Some(deadline)) = (sop, t.clock_start, t.deadline) else {
         lines.add("时效：无法认定".into(), "Timeliness: cannot be determined".into());
@@ -170,7 +170,7 @@ fn requirement_text(sop: Option<&Sop>, id: &str) -> Bilingual {
 
 fn explain_evidence(lines: &mut Lines, book: &RuleBook, e: &EvidenceFinding, sop: Option<&Sop>) {
     for Item { evidence_id, party, kind, requirement, valid, defect, probability, .. } in &e.items {
-        let (kind, p) = (book.term(kind), percent(probability.as_f64()));
+        let (kind, p) = (book.term(kind), percent(*probability));
         let who = party_name(*party);
         let (zh, en) = match (requirement, valid, defect) {
             (Some(r), true, _) => {
@@ -199,7 +199,7 @@ fn explain_measures(lines: &mut Lines, m: &MeasureFinding) {
         let (zh, en) = measure_name(measured.id.as_str());
         match (measured.value, &measured.span) {
             (Some(value), Some(span)) => {
-                let (value, p) = (format_value(measured.id.fact().ty(), value), percent(measured.probability.as_f64()));
+                let (value, p) = (format_value(measured.id.fact().ty(), value), percent(measured.probability));
                 lines.add(
                     format!("{zh}：{value}，读自“{}”（{p}）", span.text),
                     format!("The {en}: {value}, read from “{}” ({p})", span.text),
@@ -256,7 +256,7 @@ pub(super) fn flips(book: &RuleBook, sop: Option<&Sop>, findings: &Findings) -> 
     if let Some(next) = policy.candidates.get(1).filter(|c| c.score >= RIVAL)
         && let Some(other) = book.sop(&next.id)
     {
-        let p = percent(next.score.as_f64());
+        let p = percent(next.score);
         out.push(Flip {
             node: NodeId::Policy,
             fact: "sop".into(),

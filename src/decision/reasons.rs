@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::judge::Probability;
 use crate::nodes::{EvidenceFinding, MeasureFinding, PolicyFinding, RemedyFinding, TimelinessFinding, Verdict};
 use crate::sop::RuleBook;
 
@@ -38,8 +39,8 @@ pub(super) fn reasons(
                 .map(|c| (book.sop(&c.id).map(|s| s.title.clone()), c.score))
                 .filter_map(|(title, score)| title.map(|t| (t, score)))
                 .collect();
-            let zh: Vec<String> = names.iter().map(|(t, p)| format!("“{}”{}", t.zh, percent(p.as_f64()))).collect();
-            let en: Vec<String> = names.iter().map(|(t, p)| format!("“{}” {}", t.en, percent(p.as_f64()))).collect();
+            let zh: Vec<String> = names.iter().map(|(t, p)| format!("“{}”{}", t.zh, percent(*p))).collect();
+            let en: Vec<String> = names.iter().map(|(t, p)| format!("“{}” {}", t.en, percent(*p))).collect();
             add(
                 "sop_uncertain",
                 format!("适用哪条规则把握不足：{}", zh.join("，")),
@@ -59,11 +60,8 @@ pub(super) fn reasons(
     } else if depends("elapsed") {
         add(
             "first_report_uncertain",
-            format!("首次反映的时间把握不足（{}）", percent(timeliness.probability.as_f64())),
-            format!(
-                "it is uncertain when the problem was first reported ({})",
-                percent(timeliness.probability.as_f64())
-            ),
+            format!("首次反映的时间把握不足（{}）", percent(timeliness.probability)),
+            format!("it is uncertain when the problem was first reported ({})", percent(timeliness.probability)),
         );
     }
     for (fact, party, zh, en) in
@@ -117,6 +115,7 @@ pub(super) fn measure_name(id: &str) -> (&'static str, &'static str) {
 }
 
 /// `93.4%`
-pub(super) fn percent(fraction: f64) -> String {
-    format!("{:.1}%", fraction * 100.0)
+pub(super) fn percent(p: Probability) -> String {
+    let tenths = (p.millionths() + 500) / 1_000;
+    format!("{}.{}%", tenths / 10, tenths % 10)
 }

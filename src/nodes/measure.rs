@@ -92,15 +92,11 @@ impl Node for Measures {
         let mut answers = answers.iter();
         let mut measures = Vec::new();
         for (id, list) in candidates(case, sop_of(findings, rules)?) {
-            let mut best: Option<(Probability, text::Candidate)> = None;
+            let mut heard = Vec::new();
             for candidate in list {
-                let d = head(answers.next(), "is_value")?;
-                let p = d.get("yes");
-                if best.as_ref().is_none_or(|(other, _)| p > *other) {
-                    best = Some((p, candidate));
-                }
+                heard.push((head(answers.next(), "is_value")?.get("yes"), candidate));
             }
-            measures.push(match best {
+            measures.push(match together(heard, &rules.book.head.tiers) {
                 None => Measured { id, value: None, span: None, probability: Probability::ZERO, certain: false },
                 Some((probability, c)) => Measured {
                     id,
@@ -118,6 +114,51 @@ impl Node for Measures {
         }
         Ok(Finding::Measure(MeasureFinding { measures }))
     }
+}
+
+/// What candidates say together: those of one value are independent witnesses of it, and at most one value is right.
+struct Said {
+    /// The value; for a share the tier it falls in, for no more of it matters.
+    key: i64,
+    /// The chance that none of its witnesses is right.
+    none: f64,
+    /// The best of them.
+    best: (Probability, text::Candidate),
+}
+
+/// A witness is never surer than this: one certain voice must not silence all others for good.
+const SUREST: f64 = 1.0 - 1e-6;
+
+/// The value that its candidates speak for most, with its chance, and the best of those candidates. With q the chance that
+/// none of a value's witnesses is right, its odds are 1/q - 1. Of equals the first read wins.
+fn together(heard: Vec<(Probability, text::Candidate)>, tiers: &[i64]) -> Option<(Probability, text::Candidate)> {
+    let mut said: Vec<Said> = Vec::new();
+    for (p, candidate) in heard {
+        let value = in_table_units(candidate.value);
+        let key = match candidate.value {
+            Value::Ratio(_) => tiers.iter().copied().find(|t| t * 10_000 >= value).unwrap_or(100),
+            Value::Count(_) | Value::Amount(_) => value,
+        };
+        let doubt = 1.0 - p.as_f64().min(SUREST);
+        match said.iter_mut().find(|s| s.key == key) {
+            None => said.push(Said { key, none: doubt, best: (p, candidate) }),
+            Some(known) => {
+                known.none *= doubt;
+                if p > known.best.0 {
+                    known.best = (p, candidate);
+                }
+            }
+        }
+    }
+    let odds = |s: &Said| 1.0 / s.none.max(1e-12) - 1.0;
+    let total: f64 = said.iter().map(odds).sum();
+    let mut best: Option<Said> = None;
+    for s in said {
+        if best.as_ref().is_none_or(|b| odds(&s) > odds(b)) {
+            best = Some(s);
+        }
+    }
+    best.map(|s| (super::probability(odds(&s) / (1.0 + total)), s.best.1))
 }
 
 fn path(field: Field) -> String {

@@ -17,7 +17,7 @@ use super::rulebook::RuleBook;
 /// Changes whenever a score could: part of the index's hash.
 const FORMAT: &str = "praetor.index/1 tantivy-0.27 jieba-0.21 title^2 clauses^1 requirements^1";
 /// Field boosts, in the order title, clauses, requirements.
-const BOOSTS: [f32; 3] = [2.0, 1.0, 1.0];
+const BOOSTS: [f32; 3] = [2.0, 1.0, 1.0]; // float: weights of a search score
 /// Distinct words of a query that are looked up; the rest of a long case adds nothing but time.
 const MAX_TERMS: usize = 256;
 
@@ -27,7 +27,7 @@ pub struct Hit {
     /// Index into [`RuleBook::sops`].
     pub sop: usize,
     /// The score; higher is nearer. Only comparable within one search.
-    pub score: f32,
+    pub score: f32, // float: a search score
 }
 
 /// The index could not be built or searched.

@@ -149,7 +149,7 @@ fn the_likeliest_candidate_is_the_measure() {
     let list = candidates(case, MeasureKind::Count);
     let right = list.iter().position(|c| c.value == Value::Count(wanted as u32)).unwrap();
     let say = |i: usize, best: u32| {
-        let likely = if i == right { best } else { best / 2 };
+        let likely = if i == right { best } else { 0 };
         answer([("is_value", spread(&["no", "yes"], &[("yes", likely), ("no", 1_000_000 - likely)]))])
     };
     for (best, sure, certain) in [(900_000, 900_000, true), (899_999, 900_000, false), (2, 0, true)] {
@@ -164,6 +164,38 @@ fn the_likeliest_candidate_is_the_measure() {
         let text: Vec<char> = source.pointer(&pointer).unwrap().as_str().unwrap().chars().collect();
         assert_eq!(text[span.start..span.end].iter().collect::<String>(), span.text);
     }
+}
+
+#[test]
+fn witnesses_of_one_value_speak_together() {
+    let twice = |(case, _): &&(Case, Gold)| {
+        let found = candidates(case, MeasureKind::Count);
+        found.len() > 2
+            && found[1..].iter().any(|c| c.value == found[0].value)
+            && found.iter().any(|c| c.value != found[0].value)
+    };
+    let measured = |gold: &Gold| gold.quantities.missing_count.is_some();
+    let (case, gold) = PUBLIC.iter().filter(|(_, g)| measured(g)).find(twice).unwrap();
+    let list = candidates(case, MeasureKind::Count);
+    let rival = list.iter().position(|c| c.value != list[0].value).unwrap();
+    let second = (1..list.len()).find(|&i| list[i].value == list[0].value).unwrap();
+    let answers: Vec<Answer> = (0..list.len())
+        .map(|i| {
+            let yes = if i == rival {
+                600_000
+            } else if i == 0 || i == second {
+                500_000
+            } else {
+                0
+            };
+            answer([("is_value", spread(&["no", "yes"], &[("yes", yes), ("no", 1_000_000 - yes)]))])
+        })
+        .collect();
+    let found = judge(NodeId::Measure, case, &governed(&gold.sop), &answers, &thresholds(Probability::ONE));
+    let Finding::Measure(found) = found else { panic!("{found:?}") };
+    let Value::Count(said_twice) = list[0].value else { panic!("{:?}", list[0]) };
+    // Odds 1/(0.5 * 0.5) - 1 = 3 against 1/0.4 - 1 = 1.5: 3 / (1 + 3 + 1.5).
+    assert_eq!((found.measures[0].value, found.measures[0].probability), (Some(i64::from(said_twice)), p(545_455)));
 }
 
 #[test]

@@ -17,7 +17,6 @@ const NUMBER: &str = "PRAETOR_TEST_CHILD_NUMBER";
 
 /// Not a test: what the other tests run as another process. Records one decision, or without a number waits for death.
 #[tokio::test]
-#[ignore = "run by other tests in a process of its own"]
 async fn child() {
     let Some(data_dir) = std::env::var_os(DATA_DIR) else { return };
     let store = Store::open(&private(Path::new(&data_dir))).await.unwrap();
@@ -36,7 +35,7 @@ async fn child() {
 
 fn spawn(data_dir: &Path, number: Option<u32>) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "store::embedded::child", "--ignored"]).env(DATA_DIR, data_dir);
+    command.args(["--exact", "store::embedded::child"]).env(DATA_DIR, data_dir);
     if let Some(number) = number {
         command.env(NUMBER, number.to_string());
     }
