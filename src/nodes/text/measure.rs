@@ -11,6 +11,11 @@ use crate::case::{Case, Party};
 
 /// At most so many candidates a case and measure; the claim's come first, then the dialogue's, then the evidence's.
 const MOST: usize = 96;
+/// Of each text the first so many numbers are read, of the order so many; reading ends once there are so many readings. No
+/// case of sane size comes near.
+const MOST_NUMBERS: usize = 300;
+const MOST_ORDERED: usize = 60;
+const MOST_READINGS: usize = 10_000;
 /// Characters of context on each side of a number.
 const CONTEXT: usize = 24;
 /// Characters next to a number that say most of it.
@@ -140,7 +145,12 @@ pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
     let order: Vec<Number> = order_numbers(case);
     let mut readings = Vec::new();
     for (field, text) in &texts {
-        read(case, kind, *field, &numbers(text), &order, &mut readings);
+        let mut found = numbers(text);
+        found.truncate(MOST_NUMBERS);
+        read(case, kind, *field, &found, &order, &mut readings);
+        if readings.len() > MOST_READINGS {
+            break;
+        }
     }
     let mut seen = BTreeSet::new();
     readings.retain(|r| seen.insert((r.value, r.field, r.form)));
@@ -169,6 +179,7 @@ fn order_numbers(case: &Case) -> Vec<Number> {
         found.extend(numbers(item.spec.as_deref().unwrap_or_default()));
         found.extend(numbers(&item.title));
     }
+    found.truncate(MOST_ORDERED);
     // Two boxes of 5 jin are 10 jin: what was ordered in all.
     let times: i64 = case.order.items.iter().map(|item| i64::from(item.quantity)).sum();
     let in_all: Vec<Number> = found
@@ -192,7 +203,7 @@ fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &
     };
     let pairs = || {
         found.iter().enumerate().flat_map(move |(i, a)| {
-            found[i + 1..].iter().filter(move |b| b.start.saturating_sub(a.end) <= REACH).map(move |b| (*a, *b))
+            found[i + 1..].iter().take_while(move |b| b.start.saturating_sub(a.end) <= REACH).map(move |b| (*a, *b))
         })
     };
     match kind {
@@ -219,11 +230,10 @@ fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &
             let ordered: i64 = case.order.items.iter().map(|item| i64::from(item.quantity)).sum();
             for &number in found {
                 if let Quantity::Count(n, _) = number.quantity {
-                    if (1..=ordered).contains(&n) {
-                        push(Value::Count(n as u32), "count", number, None, false);
-                    }
-                    if (1..ordered).contains(&n) {
-                        push(Value::Count((ordered - n) as u32), "count_rest", number, None, true);
+                    for (n, form, rest) in [(n, "count", false), (ordered - n, "count_rest", true)] {
+                        if let Some(n) = u32::try_from(n).ok().filter(|_| (1..=ordered).contains(&n)) {
+                            push(Value::Count(n), form, number, None, rest);
+                        }
                     }
                 }
             }
@@ -237,10 +247,9 @@ fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &
             for (a, b) in pairs() {
                 if let (MeasureKind::PriceDiff, Quantity::Money(a_fen), Quantity::Money(b_fen)) =
                     (kind, a.quantity, b.quantity)
+                    && a_fen != b_fen
                 {
-                    if a_fen != b_fen {
-                        push(Value::Amount((a_fen - b_fen).abs()), "difference", a, Some(b), false);
-                    }
+                    push(Value::Amount((a_fen - b_fen).abs()), "difference", a, Some(b), false);
                 }
             }
         }
@@ -269,8 +278,11 @@ fn ratios(a: Quantity, b: Quantity) -> Vec<(Value, &'static str)> {
     if small <= 0 || small > large || large < 2 {
         return Vec::new();
     }
-    // Half a hundredth of a percent rounds up, as everywhere.
-    let share = |n: i64| Value::Ratio(((n * 20_000 + large) / (2 * large)) as u32);
+    // Half a hundredth of a percent rounds up, as everywhere. The share is 0 to 10,000 and fits.
+    let share = |n: i64| {
+        let (n, large) = (i128::from(n), i128::from(large));
+        Value::Ratio(((n * 20_000 + large) / (2 * large)) as u32)
+    };
     if small == large { vec![(share(small), part)] } else { vec![(share(small), part), (share(large - small), rest)] }
 }
 
@@ -409,5 +421,71 @@ fn near(a: Value, b: Value) -> bool {
     match (a, b) {
         (Value::Ratio(a), Value::Ratio(b)) => a.abs_diff(b) <= 100,
         (a, b) => a == b,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn case(statement: &str, spec: &str, quantity: u32) -> Case {
+        let ticket = serde_json::json!({
+            "ticket_id": "T1", "opened_at": "2026-05-05T10:00:00+08:00",
+            "order": {
+                "order_id": "1", "paid_at": "2026-05-01T10:00:00+08:00", "total": "90.00", "freight": "0.00",
+                "currency": "CNY", "services": [], "seller": { "name": "果园" },
+                "items": [{ "title": "桃", "spec": spec, "quantity": quantity, "unit_price": "45.00" }],
+            },
+            "claim": { "filed_at": "2026-05-04T10:00:00+08:00", "kind": "refund_only", "reason": "坏", "statement": statement },
+            "dialogue": [], "evidence": [], "logistics": [],
+        });
+        Case::parse(ticket.to_string().as_bytes()).unwrap()
+    }
+
+    fn values(case: &Case, kind: MeasureKind) -> Vec<Value> {
+        candidates(case, kind).into_iter().map(|c| c.value).collect()
+    }
+
+    #[test]
+    fn shares_are_stated_or_follow_from_two_numbers() {
+        let found = values(&case("24个坏了6个，四分之一", "24个/箱", 1), MeasureKind::Ratio);
+        assert_eq!(found.iter().filter(|v| **v == Value::Ratio(2_500)).count(), 2);
+        assert!(values(&case("只有4斤1两", "净重5斤", 1), MeasureKind::Ratio).contains(&Value::Ratio(1_800)));
+    }
+
+    #[test]
+    fn a_count_is_what_is_written_or_what_it_leaves_of_the_order() {
+        assert_eq!(values(&case("只收到1盒", "一盒", 3), MeasureKind::Count), [Value::Count(1), Value::Count(2)]);
+    }
+
+    #[test]
+    fn the_span_is_where_the_value_was_read() {
+        let case = case("页面降到38.50元，差6.50元", "", 1);
+        let found = candidates(&case, MeasureKind::PriceDiff);
+        let stated = found.iter().find(|c| c.value == Value::Amount(650)).unwrap();
+        assert_eq!((stated.span.text.as_str(), stated.span.field), ("6.50元", Field::Claim));
+        let read: String = case.claim.statement.chars().skip(stated.span.start).take(5).collect();
+        assert_eq!(read, "6.50元");
+        assert!(found.iter().any(|c| c.value == Value::Amount(3_200)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(
+            statement in "[0-9一二两三十百千万零半成分之斤两块毛元个盒%/.,¥kg ]{1,60}",
+            spec in "[0-9一十万斤个盒×]{0,20}", quantity in 1_u32..=1_000_000,
+        ) {
+            prop_assume!(!statement.trim().is_empty());
+            let case = case(&statement, &spec, quantity);
+            for kind in [MeasureKind::Ratio, MeasureKind::Count, MeasureKind::Receipt, MeasureKind::PriceDiff] {
+                for candidate in candidates(&case, kind) {
+                    prop_assert!(!matches!(candidate.value, Value::Ratio(10_001..) | Value::Count(0)));
+                    prop_assert!(!matches!(candidate.value, Value::Amount(fen) if fen < 0));
+                }
+            }
+        }
     }
 }

@@ -32,6 +32,8 @@ pub(super) enum ShareForm {
     All,
 }
 
+/// The largest number that is read, in thousandths: a hundred million.
+const LARGEST: i64 = 100_000_000_000;
 /// Measure words that count things one can receive, miss or find spoiled.
 const COUNTERS: &str =
     "个個只隻枚条颗粒袋盒罐瓶支件册箱片根头尾套把副双本包份朵株盆棵桶张台部块卷提串对杯块顶块枝匹盏组节筐篮";
@@ -135,10 +137,11 @@ fn after_number(chars: &[char], at: usize, milli: i64, end: usize) -> Option<(Qu
             return share((top * 10_000).checked_div(milli)?, ShareForm::Fraction, after);
         }
         '/' => {
-            if let Some((below, after)) = digits(chars, end + 1).filter(|&(below, _)| below >= milli && below > 0) {
-                if chars.get(after).is_none_or(|c| !matches!(c, '/' | '.' | '-')) {
-                    return share(milli * 10_000 / below, ShareForm::Fraction, after);
-                }
+            let below = digits(chars, end + 1).filter(|&(below, after)| {
+                below >= milli && below > 0 && chars.get(after).is_none_or(|c| !matches!(c, '/' | '.' | '-'))
+            });
+            if let Some((below, after)) = below {
+                return share(milli * 10_000 / below, ShareForm::Fraction, after);
             }
         }
         _ => {}
@@ -180,14 +183,14 @@ fn mass(chars: &[char], milli: i64, end: usize) -> Option<(Quantity, usize)> {
     if chars.get(after) == Some(&'半') {
         milligrams += unit / 2;
         after += 1;
-    } else if word == "斤" {
-        if let Some((liang, next)) = number(chars, after).filter(|&(_, next)| chars.get(next) == Some(&'两')) {
-            milligrams += liang * 50;
-            after = next + 1;
-            if chars.get(after) == Some(&'半') {
-                milligrams += 25_000;
-                after += 1;
-            }
+    } else if word == "斤"
+        && let Some((liang, next)) = number(chars, after).filter(|&(_, next)| chars.get(next) == Some(&'两'))
+    {
+        milligrams += liang * 50;
+        after = next + 1;
+        if chars.get(after) == Some(&'半') {
+            milligrams += 25_000;
+            after += 1;
         }
     }
     Some((Quantity::Mass(milligrams), after))
@@ -267,13 +270,15 @@ fn count(chars: &[char], at: usize, milli: i64, end: usize) -> Option<(Quantity,
     bare.then_some((Quantity::Count(milli / 1_000, None), end))
 }
 
-/// The number that starts here, in thousandths: digits, or Chinese numerals, or digits with 万 or 千 after them.
+/// The number that starts here, in thousandths: digits, or Chinese numerals, or digits with 万 after them. None of them
+/// is larger than [`LARGEST`], so nothing computed from them overflows.
 fn number(chars: &[char], at: usize) -> Option<(i64, usize)> {
-    match digits(chars, at) {
-        Some((milli, end)) if chars.get(end) == Some(&'万') => Some((milli.checked_mul(10_000)?, end + 1)),
-        Some(found) => Some(found),
-        None => chinese(chars, at),
-    }
+    let found = match digits(chars, at) {
+        Some((milli, end)) if chars.get(end) == Some(&'万') => (milli.checked_mul(10_000)?, end + 1),
+        Some(found) => found,
+        None => chinese(chars, at)?,
+    };
+    (found.0 <= LARGEST).then_some(found)
 }
 
 /// Digits with an optional fraction, in thousandths; commas between thousands are passed over.
@@ -294,7 +299,7 @@ fn digits(chars: &[char], at: usize) -> Option<(i64, usize)> {
             break;
         }
     }
-    if end == at || end - at > 12 {
+    if end == at || value > LARGEST / 1_000 {
         return None;
     }
     value = value.checked_mul(1_000)?;

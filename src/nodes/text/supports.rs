@@ -4,6 +4,9 @@ use super::grams::Grams;
 use super::{Layout, bucket, facts};
 use crate::case::{Case, Evidence};
 
+/// Enough of the parties' words, in bytes, to look for product codes in.
+const MOST_WORDS: usize = 20_000;
+
 /// Renders an item and a requirement for the `supports` model.
 ///
 /// `requirement` is the requirement's text in Chinese; `rivals` are those of the same party's other requirements that
@@ -93,6 +96,9 @@ fn case_words(case: &Case) -> String {
     }
     words.push_str(&case.claim.statement);
     for message in &case.dialogue {
+        if words.len() > MOST_WORDS {
+            break;
+        }
         words.push(' ');
         words.push_str(&message.text);
     }
