@@ -8,35 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
-use serde::Deserialize;
 use serde_json::json;
 
-use crate::case::{Case, Evidence, Fen, Party};
+use crate::case::{Case, Party};
 use crate::config::Config;
+use crate::eval::{Gold, read_gold};
+use crate::nodes::requirements;
 use crate::nodes::text::{self, MeasureKind, Value};
-
-/// What the SOPs ask the parties to prove, by SOP id.
-pub(super) type Proofs = BTreeMap<String, Proof>;
-
-/// What one SOP asks the parties to prove.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Proof {
-    /// Of the buyer.
-    pub buyer: Vec<Requirement>,
-    /// Of the seller.
-    pub seller: Vec<Requirement>,
-}
-
-/// One thing to prove.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Requirement {
-    /// Its id, such as `rot.all`.
-    pub id: String,
-    /// Its text in Chinese.
-    pub zh: String,
-    /// The kinds of evidence it accepts.
-    pub accepts: Vec<String>,
-}
+use crate::sop::{RuleBook, Sop, load};
 
 /// Arguments of `praetor questions`.
 #[derive(Debug, clap::Args)]
@@ -51,18 +30,8 @@ pub(super) struct QuestionsArgs {
 }
 
 pub(super) fn command(args: &QuestionsArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let book = crate::sop::load(&config.pack)?;
-    let requirements = |list: &[crate::sop::Requirement]| {
-        let one = |r: &crate::sop::Requirement| Requirement {
-            id: r.id.clone(),
-            zh: r.text.zh.clone(),
-            accepts: r.accepts.clone(),
-        };
-        list.iter().map(one).collect()
-    };
-    let proof = |s: &crate::sop::Sop| Proof { buyer: requirements(&s.buyer), seller: requirements(&s.seller) };
-    let proofs = book.sops.iter().map(|s| (s.id.0.clone(), proof(s))).collect();
-    for (task, n) in run(&args.tickets, &args.gold, &proofs, &args.out)? {
+    let book = load(&config.pack)?;
+    for (task, n) in run(&args.tickets, &args.gold, &book, &args.out)? {
         writeln!(out, "{task} {n}")?;
     }
     Ok(ExitCode::SUCCESS)
@@ -71,65 +40,23 @@ pub(super) fn command(args: &QuestionsArgs, config: &Config, out: &mut impl Writ
 /// How many questions were written, by task.
 pub(super) type Counts = BTreeMap<&'static str, usize>;
 
-#[derive(Deserialize)]
-struct Gold {
-    ticket_id: String,
-    scene: String,
-    goods_type: String,
-    sop: String,
-    first_report: GoldReport,
-    evidence: GoldEvidence,
-    quantities: GoldQuantities,
-    settles: bool,
-}
-
-#[derive(Deserialize)]
-struct GoldReport {
-    source: String,
-    index: Option<usize>,
-}
-
-#[derive(Deserialize)]
-struct GoldEvidence {
-    items: BTreeMap<String, GoldItem>,
-}
-
-#[derive(Deserialize)]
-struct GoldItem {
-    requirement: Option<String>,
-    defect: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct GoldQuantities {
-    severity_ratio: Option<f64>,
-    missing_count: Option<u32>,
-    receipt_amount: Option<Fen>,
-    price_diff: Option<Fen>,
-}
-
 /// Reads tickets and gold and writes `classify.ndjson`, `first_report.ndjson`, `supports.ndjson` and `measure.ndjson` into
 /// a folder, in the order of the tickets.
 ///
 /// # Errors
 /// A file that cannot be read or written, a ticket that does not parse or has no gold, an SOP that is not known.
-pub(super) fn run(tickets: &Path, gold: &Path, proofs: &Proofs, out: &Path) -> anyhow::Result<Counts> {
+fn run(tickets: &Path, gold: &Path, book: &RuleBook, out: &Path) -> anyhow::Result<Counts> {
     let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
-    let gold: BTreeMap<String, Gold> = lines(&read(gold)?)
-        .map(|(n, line)| {
-            let gold: Gold = serde_json::from_str(line).with_context(|| format!("gold line {n}"))?;
-            Ok((gold.ticket_id.clone(), gold))
-        })
-        .collect::<anyhow::Result<_>>()?;
+    let gold: BTreeMap<String, Gold> = read_gold(&read(gold)?)?.into_iter().map(|g| (g.ticket_id.clone(), g)).collect();
     std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     let mut files = Files::create(out)?;
     for (n, line) in lines(&read(tickets)?) {
         let case = Case::parse(line.as_bytes()).map_err(|errors| anyhow!("ticket line {n}: {errors}"))?;
         let gold = gold.get(case.ticket_id.as_str()).with_context(|| format!("no gold for {}", case.ticket_id))?;
-        let proof = proofs.get(&gold.sop).with_context(|| format!("{}: no SOP {}", case.ticket_id, gold.sop))?;
+        let sop = book.sop(&gold.sop).with_context(|| format!("{}: no SOP {}", case.ticket_id, gold.sop))?;
         classify(&case, gold, &mut files)?;
         first_report(&case, gold, &mut files)?;
-        supports(&case, gold, proof, &mut files)?;
+        supports(&case, gold, sop, &mut files)?;
         measure(&case, gold, &mut files)?;
     }
     files.finish()
@@ -168,13 +95,14 @@ fn first_report(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<(
 
 /// Each item with each requirement of its party that accepts its kind. A late item is judged by what it shows, for
 /// lateness is arithmetic.
-fn supports(case: &Case, gold: &Gold, proof: &Proof, files: &mut Files) -> anyhow::Result<()> {
+fn supports(case: &Case, gold: &Gold, sop: &Sop, files: &mut Files) -> anyhow::Result<()> {
     for item in &case.evidence {
         let wanted = gold.evidence.items.get(item.evidence_id.as_str());
         let wanted = wanted.with_context(|| format!("{}: no gold for {}", case.ticket_id, item.evidence_id))?;
-        let asked = accepting(proof, item);
+        let asked = requirements(sop, item.party, &item.kind);
         for requirement in &asked {
-            let rivals: Vec<&str> = asked.iter().filter(|r| r.id != requirement.id).map(|r| r.zh.as_str()).collect();
+            let rivals: Vec<&str> =
+                asked.iter().filter(|r| r.id != requirement.id).map(|r| r.text.zh.as_str()).collect();
             let verdict = match (&wanted.requirement, &wanted.defect) {
                 (Some(aim), _) if *aim != requirement.id => "unrelated",
                 (_, None) => "valid",
@@ -185,19 +113,13 @@ fn supports(case: &Case, gold: &Gold, proof: &Proof, files: &mut Files) -> anyho
                 "supports",
                 json!({
                     "ticket_id": case.ticket_id, "evidence_id": item.evidence_id, "requirement": requirement.id,
-                    "text": text::supports(case, item, &requirement.zh, &rivals), "verdict": verdict,
+                    "text": text::supports(case, item, &requirement.text.zh, &rivals), "verdict": verdict,
                     "defect": wanted.defect,
                 }),
             )?;
         }
     }
     Ok(())
-}
-
-/// The requirements of an item's party that accept its kind.
-fn accepting<'a>(proof: &'a Proof, item: &Evidence) -> Vec<&'a Requirement> {
-    let of_party = if item.party == Party::Buyer { &proof.buyer } else { &proof.seller };
-    of_party.iter().filter(|requirement| requirement.accepts.contains(&item.kind)).collect()
 }
 
 fn measure(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<()> {

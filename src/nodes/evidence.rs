@@ -87,10 +87,10 @@ pub struct EvidenceFinding {
 /// The node.
 pub(super) struct Evidence;
 
-/// The requirements of the item's party that its kind can meet.
-fn targets<'a>(sop: &'a Sop, item: &CaseItem) -> Vec<&'a Requirement> {
-    let list = if item.party == Party::Buyer { &sop.buyer } else { &sop.seller };
-    list.iter().filter(|r| r.accepts.contains(&item.kind)).collect()
+/// The requirements of a party that this kind of evidence can meet.
+pub fn requirements<'a>(sop: &'a Sop, party: Party, kind: &str) -> Vec<&'a Requirement> {
+    let list = if party == Party::Buyer { &sop.buyer } else { &sop.seller };
+    list.iter().filter(|r| r.accepts.iter().any(|k| k == kind)).collect()
 }
 
 impl Node for Evidence {
@@ -102,7 +102,7 @@ impl Node for Evidence {
         let Some(sop) = sop_of(findings, rules)? else { return Ok(Vec::new()) };
         let mut out = Vec::new();
         for item in &case.evidence {
-            let all = targets(sop, item);
+            let all = requirements(sop, item.party, &item.kind);
             for target in &all {
                 let rivals: Vec<&str> = all.iter().filter(|r| r.id != target.id).map(|r| r.text.zh.as_str()).collect();
                 let text = text::supports(case, item, &target.text.zh, &rivals);
@@ -123,7 +123,7 @@ impl Node for Evidence {
         let mut answers = answers.iter();
         let mut items = Vec::new();
         for item in &case.evidence {
-            let targets = sop.map_or_else(Vec::new, |sop| targets(sop, item));
+            let targets = sop.map_or_else(Vec::new, |sop| requirements(sop, item.party, &item.kind));
             let mut asked = Vec::new();
             for target in targets {
                 asked.push((target, head(answers.next(), "verdict")?));

@@ -22,7 +22,7 @@ use crate::case::Case;
 use crate::judge::{Answer, Probability, Question, Thresholds};
 use crate::sop::{Index, IndexError, RuleBook};
 
-pub use evidence::{EvidenceFinding, Item, PartyVerdict};
+pub use evidence::{EvidenceFinding, Item, PartyVerdict, requirements};
 pub use facts::{case_facts, money};
 pub use label::{LabelFinding, Labelled};
 pub use measure::{MeasureFinding, Measured};
