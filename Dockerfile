@@ -23,14 +23,14 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/praetor --create-home praetor
 COPY --from=build /out/praetor /usr/local/bin/praetor
-COPY --from=build /out/onnxruntime /opt/praetor/runtime/onnxruntime
-COPY models/ /opt/praetor/models/
-COPY sop_rules/ /opt/praetor/sop_rules/
-COPY examples/ /opt/praetor/examples/
-COPY LICENSE /opt/praetor/
-RUN ln -s "$(ls /opt/praetor/runtime/onnxruntime/libonnxruntime.so.*)" /opt/praetor/runtime/libonnxruntime.so
-ENV PRAETOR_ORT_LIB=/opt/praetor/runtime/libonnxruntime.so
-WORKDIR /opt/praetor
+COPY --from=build /out/onnxruntime /usr/lib/praetor/onnxruntime
+COPY models/ /usr/share/praetor/models/
+COPY sop_rules/ /usr/share/praetor/sop_rules/
+COPY examples/ /usr/share/praetor/examples/
+COPY LICENSE /usr/share/praetor/
+RUN ln -s "$(ls /usr/lib/praetor/onnxruntime/libonnxruntime.so.*)" /usr/lib/praetor/libonnxruntime.so
+ENV PRAETOR_ORT_LIB=/usr/lib/praetor/libonnxruntime.so
+WORKDIR /usr/share/praetor
 USER 10001
 ENTRYPOINT ["tini", "--", "praetor"]
 CMD ["--help"]

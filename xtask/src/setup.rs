@@ -22,6 +22,8 @@ const PROGRAMS: &[&str] = &["initdb", "postgres", "pg_ctl", "psql"];
 /// Where distributions keep a folder for each installed major version.
 const INSTALLED: &str = "/usr/lib/postgresql";
 
+const PG_BIN: &str = "PRAETOR_PG_BIN";
+
 /// What was found or fetched.
 pub(crate) struct Found {
     /// The ONNX Runtime library.
@@ -31,9 +33,13 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Tells a program of ours where they are.
+    /// Tells a program of ours where they are. Postgres it finds by itself, by the same rule, and by the version of a
+    /// data folder that exists; only the caller's own choice is passed on.
     pub(crate) fn tell(&self, command: &mut Command) {
-        command.env("PRAETOR_ORT_LIB", &self.onnxruntime).env("PRAETOR_PG_BIN", &self.postgres);
+        command.env("PRAETOR_ORT_LIB", &self.onnxruntime);
+        if let Some(own) = ctx::path_from_env(PG_BIN) {
+            command.env(PG_BIN, own);
+        }
     }
 }
 
@@ -90,7 +96,7 @@ fn onnxruntime(ctx: &Ctx) -> Result<PathBuf> {
 }
 
 fn postgres(ctx: &Ctx) -> Result<PathBuf> {
-    if let Some(own) = ctx::path_from_env("PRAETOR_PG_BIN") {
+    if let Some(own) = ctx::path_from_env(PG_BIN) {
         let version = usable(&own).with_context(|| {
             format!(
                 "PRAETOR_PG_BIN names no folder with {} of Postgres {OLDEST_POSTGRES} or later: {}",
