@@ -74,7 +74,8 @@ class Space:
         kept = sorted((g for g, n in counts.items() if n >= rarest), key=lambda g: (len(g), g))
         self.pool = {gram: i for i, gram in enumerate(kept)}
         df = np.array([counts[g] for g in kept], dtype=np.float64)
-        idf = np.log((1 + len(rows)) / (1 + df)) + 1 if weigh else np.ones(len(kept))
+        filled = sum(1 for row in rows if row)
+        idf = np.log((1 + filled) / (1 + df)) + 1 if weigh else np.ones(len(kept))
         self.idf = np.maximum(1, np.rint(idf * IDF_STEP)).astype(np.int64)
 
     def presence(self, rows):

@@ -16,10 +16,37 @@ def write_answers(path, task, questions, probabilities):
     """One line a question: the hash of its text, and each head's probabilities in millionths in the order of its labels."""
     with open(path, "w", encoding="utf-8") as out:
         for i, question in enumerate(questions):
+            if question["origin"] == "words":
+                continue
             heads = {h.name: [int(p * 1e6 + .5) for p in probabilities[h.name][i]] for h in task.heads}
             line = {"ticket_id": question["ticket_id"], "text_sha256": hashlib.sha256(question["text"].encode()).hexdigest(),
                     "heads": heads}
             out.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def number(ticket_id):
+    """A number that depends on nothing but a ticket's id."""
+    return int(hashlib.sha256(ticket_id.encode()).hexdigest()[16:24], 16)
+
+
+def is_judged(question):
+    """Whether a question's answer counts in temperatures and thresholds: real cases that are not held out."""
+    return question["origin"] in ("public", "authored") and not question["held_out"]
+
+
+def by_origin(data, answers):
+    """Figures of the public cases, of the authored ones and of both; thresholds, and how many cases they rest on."""
+    figures = {}
+    for part, belongs in (("public", lambda q: q["origin"] == "public"),
+                          ("authored", lambda q: q["origin"] == "authored" and not q["held_out"]), ("both", is_judged)):
+        rows, p = {}, {}
+        for task, questions in data.items():
+            at = [i for i, q in enumerate(questions) if belongs(q)]
+            rows[task] = [questions[i] for i in at]
+            p[task] = {head: found[at] for head, found in answers[task].items()}
+        if rows["classify"]:
+            figures[part], thresholds = summarise(rows, p)
+    return figures, thresholds, len(rows["classify"])
 
 
 def summarise(data, answers):

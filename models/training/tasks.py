@@ -54,16 +54,16 @@ VERDICTS = ("valid", "unclear", "unrelated", "wrong_order", "incomplete", "offsi
 
 CLASSIFY = Task(
     name="classify",
-    segments=("[FACTS]", "[TITLE]", "[SPEC]", "[SHOP]", "[REASON]", "[CLAIM]", "[BUYERLAST]", "[SELLERLAST]", "[BUYER]",
-              "[SELLER]", "[EVIDENCE]"),
+    segments=("[FACTS]", "[TITLE]", "[LATETITLE]", "[SPEC]", "[SHOP]", "[REASON]", "[CLAIM]", "[BUYERLAST]", "[SELLERLAST]",
+              "[BUYER]", "[SELLER]", "[EVIDENCE]"),
     heads=(
-        Head("scene", SCENES, {"[FACTS]": 1, "[TITLE]": .5, "[REASON]": .4, "[CLAIM]": 2, "[BUYER]": 1, "[SELLER]": .7,
-                               "[EVIDENCE]": 1.5}, c=3.0),
+        Head("scene", SCENES, {"[FACTS]": 1, "[TITLE]": .5, "[LATETITLE]": 1, "[REASON]": .4, "[CLAIM]": 2,
+                               "[BUYER]": 1, "[SELLER]": .7, "[EVIDENCE]": 1.5}, c=3.0),
         Head("goods_type", GOODS, {"[FACTS]": .5, "[TITLE]": 2, "[SPEC]": .6, "[SHOP]": 1, "[CLAIM]": .7, "[BUYER]": .5,
                                    "[EVIDENCE]": .5}),
         Head("settles", YES_NO, {"[FACTS]": .5, "[CLAIM]": .5, "[BUYERLAST]": 1, "[SELLERLAST]": 1}),
     ),
-    grams={"[TITLE]": 3, "[SHOP]": 3},
+    grams={"[TITLE]": 3, "[LATETITLE]": 3, "[SHOP]": 3},
 )
 FIRST_REPORT = Task(
     name="first_report",

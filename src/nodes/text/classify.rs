@@ -6,9 +6,14 @@ use crate::case::{Case, Party};
 /// Hours since signing at which the meaning of a claim tends to change.
 const SINCE_SIGNED: [i64; 9] = [0, 24, 48, 96, 168, 360, 500, 720, 2000];
 
+/// A claim filed so many hours after signing is late: a fault then is sooner a matter of the warranty, for phones sooner
+/// than for refrigerators, so the goods are named once more.
+const LATE: i64 = 360;
+
 /// Renders a case for the `classify` model.
 ///
-/// `[FACTS]` order and parcel state, claim kind, services, kinds of evidence `[TITLE]` `[SPEC]` `[SHOP]` `[REASON]`
+/// `[FACTS]` order and parcel state, claim kind, services, kinds of evidence `[TITLE]` `[LATETITLE]` the title once more if
+/// the claim is late `[SPEC]` `[SHOP]` `[REASON]`
 /// `[CLAIM]` statement `[BUYERLAST]` `[SELLERLAST]` the last message of each `[BUYER]` `[SELLER]` all messages of each
 /// `[EVIDENCE]` what both submitted.
 pub fn classify(case: &Case) -> String {
@@ -16,6 +21,9 @@ pub fn classify(case: &Case) -> String {
     add_facts(&mut text, case);
     let order = &case.order;
     text.pieces("[TITLE]", order.items.iter().map(|item| item.title.as_str()), 240);
+    let late = order.signed_at.is_some_and(|signed| facts::hours(case.claim.filed_at, signed) > LATE);
+    let first = order.items.first().filter(|_| late);
+    text.segment("[LATETITLE]", first.map_or("", |item| &item.title), 100);
     text.pieces("[SPEC]", order.items.iter().filter_map(|item| item.spec.as_deref()), 160);
     text.segment("[SHOP]", &order.seller.name, 40);
     text.segment("[REASON]", &case.claim.reason, 60);
