@@ -27,8 +27,8 @@ fn replacement(c: char) -> Option<char> {
     }
 }
 
-/// Default-ignorable characters: they take part in matching but not in what a reader sees.
-fn is_invisible(c: char) -> bool {
+/// Whether a character is default-ignorable: it takes part in matching but not in what a reader sees.
+pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}'                  // soft hyphen
         | '\u{034F}'                // combining grapheme joiner

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::{Finding, Findings, LabelFinding, Node, NodeError, NodeId, Rules, probability};
+use super::{Finding, Findings, LabelFinding, Node, NodeError, NodeId, Rules, probability, text};
 use crate::case::{Case, Party};
 use crate::judge::{Answer, Probability, Question};
 use crate::sop::RuleBook;
@@ -62,7 +62,7 @@ impl Node for Policy {
 
     fn judge(&self, case: &Case, findings: &Findings, _: &[Answer], rules: Rules<'_>) -> Result<Finding, NodeError> {
         let label = Findings::required(&findings.label, NodeId::Label)?;
-        let hits = rules.index.search(&query(case), SEARCHED)?;
+        let hits = rules.index.search(&policy_query(case), SEARCHED)?;
         let top = hits.first().map_or(0.0, |h| f64::from(h.score));
         let day = rules.day(case);
 
@@ -108,8 +108,8 @@ fn prior(label: &LabelFinding, book: &RuleBook, sop: usize) -> f64 {
     scene * goods
 }
 
-/// The words searched for: what was bought, what the buyer says, and what was asked for.
-fn query(case: &Case) -> String {
+/// The words that SOPs are searched by: what was asked for, what was bought and what the buyer says, as a reader sees it.
+pub fn policy_query(case: &Case) -> String {
     let mut out = format!("{} {}", case.claim.reason, case.claim.statement);
     for item in &case.order.items {
         out.push(' ');
@@ -119,5 +119,5 @@ fn query(case: &Case) -> String {
         out.push(' ');
         out.push_str(&message.text);
     }
-    out
+    text::seen(&out).into_owned()
 }

@@ -8,6 +8,7 @@ use chrono::{Datelike, NaiveDate, TimeDelta};
 use regex::Regex;
 
 use super::grams::{Grams, plain};
+use super::seen::{half_width, seen};
 use crate::case::Timestamp;
 
 /// Full hours from one time to a later one; negative when it is earlier.
@@ -54,33 +55,36 @@ pub(super) fn waybill(text: &str, known: Option<&str>) -> &'static str {
 
 /// The waybill numbers in a text, in capitals and without spaces.
 pub(super) fn waybills(text: &str) -> BTreeSet<String> {
-    WAYBILL.find_iter(text).map(|found| found.as_str().replace(' ', "").to_ascii_uppercase()).collect()
+    WAYBILL
+        .find_iter(&half_width(&seen(text)))
+        .map(|found| found.as_str().replace(' ', "").to_ascii_uppercase())
+        .collect()
 }
 
 /// How the days in a text stand to the time of the order and of the submission: `impossible`, `before`, `within`, `after`.
 pub(super) fn days(text: &str, paid: Timestamp, submitted: Timestamp) -> BTreeSet<&'static str> {
     let (paid, submitted) = (paid.datetime().date_naive(), submitted.datetime().date_naive());
-    let mut seen = BTreeSet::new();
-    for day in DAY.captures_iter(text) {
+    let mut found = BTreeSet::new();
+    for day in DAY.captures_iter(&half_width(&seen(text))) {
         let number = |index| day.get(index).and_then(|part| part.as_str().parse::<u32>().ok());
         let year = number(1).map_or(paid.year(), |year| year as i32);
         let (Some(month), Some(of_month)) = (number(2), number(3)) else { continue };
         // Without a year and 日 it may be any pair of numbers: 2-3, 12.5.
         let certain = day.get(1).is_some() || day.get(4).is_some_and(|part| !part.as_str().is_empty());
         match NaiveDate::from_ymd_opt(year, month, of_month) {
-            None if certain => seen.insert("impossible"),
-            Some(date) if certain && date < paid - TimeDelta::days(1) => seen.insert("before"),
-            Some(date) if certain && date > submitted => seen.insert("after"),
-            Some(_) if certain => seen.insert("within"),
+            None if certain => found.insert("impossible"),
+            Some(date) if certain && date < paid - TimeDelta::days(1) => found.insert("before"),
+            Some(date) if certain && date > submitted => found.insert("after"),
+            Some(_) if certain => found.insert("within"),
             _ => false,
         };
     }
-    seen
+    found
 }
 
 /// Whether product codes (letters with digits: `72v32a`) of a text are also in another: `none`, `same`, `different`, `both`.
 pub(super) fn codes(text: &str, other: &str) -> &'static str {
-    let (text, other): (String, String) = (plain(text).collect(), plain(other).collect());
+    let (text, other) = (plain(text), plain(other));
     let mut found = (false, false);
     for code in CODE.find_iter(&text).map(|code| code.as_str()) {
         let (letters, digits) =
@@ -101,7 +105,7 @@ pub(super) fn codes(text: &str, other: &str) -> &'static str {
 /// `None` when nothing is named.
 pub(super) fn named(text: &str, order: &Grams) -> Option<(i64, i64)> {
     let shares: Vec<i64> = NAMED
-        .captures_iter(text)
+        .captures_iter(&seen(text))
         .filter_map(|name| name.get(1))
         .map(|name| Grams::of(name.as_str()).share_in(order))
         .collect();

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::seen::seen;
+
 /// The set of neighbouring letter and digit pairs of a text, in compatibility form and lower case.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Grams(BTreeSet<(char, char)>);
@@ -24,7 +26,7 @@ impl Grams {
 
     fn add(&mut self, text: &str) {
         let mut before = None;
-        for c in plain(text) {
+        for c in plain(text).chars() {
             let c = c.is_alphanumeric().then_some(c);
             if let (Some(a), Some(b)) = (before, c) {
                 self.0.insert((a, b));
@@ -49,9 +51,9 @@ impl Grams {
     }
 }
 
-/// The characters of a text in compatibility form and lower case.
-pub(super) fn plain(text: &str) -> impl Iterator<Item = char> {
-    text.nfkc().flat_map(char::to_lowercase)
+/// What is seen of a text, in compatibility form and lower case.
+pub(super) fn plain(text: &str) -> String {
+    seen(text).nfkc().flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::numbers::{Number, Quantity, ShareForm, numbers};
+use super::seen::{origin, seen};
 use super::{Layout, bucket};
 use crate::case::{Case, Party};
 
@@ -145,7 +146,7 @@ pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
     let order: Vec<Number> = order_numbers(case);
     let mut readings = Vec::new();
     for (field, text) in &texts {
-        let mut found = numbers(text);
+        let mut found = numbers(&seen(text));
         found.truncate(MOST_NUMBERS);
         read(case, kind, *field, &found, &order, &mut readings);
         if readings.len() > MOST_READINGS {
@@ -176,8 +177,8 @@ fn texts(case: &Case) -> Vec<(Field, &str)> {
 fn order_numbers(case: &Case) -> Vec<Number> {
     let mut found = Vec::new();
     for item in &case.order.items {
-        found.extend(numbers(item.spec.as_deref().unwrap_or_default()));
-        found.extend(numbers(&item.title));
+        found.extend(numbers(&seen(item.spec.as_deref().unwrap_or_default())));
+        found.extend(numbers(&seen(&item.title)));
     }
     found.truncate(MOST_ORDERED);
     // Two boxes of 5 jin are 10 jin: what was ordered in all.
@@ -294,7 +295,7 @@ fn render(
     order: &[Number],
     all: &[Reading],
 ) -> Candidate {
-    let chars: Vec<char> = source.chars().collect();
+    let chars: Vec<char> = seen(source).chars().collect();
     let cut = |from: usize, to: usize| chars[from.min(chars.len())..to.min(chars.len())].iter().collect::<String>();
     let (first, second) = (reading.first, reading.second);
     let end = second.map_or(first.end, |n| n.end);
@@ -333,7 +334,8 @@ fn render(
             text.segment(marker, if group == reading.group() { words } else { "" }, REACH);
         }
     }
-    let span = Span { field: reading.field, start: first.start, end, text: cut(first.start, end) };
+    let (start, end, words) = origin(source, first.start, end);
+    let span = Span { field: reading.field, start, end, text: words };
     Candidate { value: reading.value, span, text: text.finish() }
 }
 

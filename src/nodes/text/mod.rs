@@ -3,8 +3,9 @@
 //!
 //! A text is a fixed row of segments, each opened by its marker and each present exactly once, whatever the case holds:
 //! the models tell segments apart by counting markers. The first segment, `[FACTS]`, holds fact tokens such as
-//! `[F:signed]`: what the structured part of the case says. The others hold words of the parties, sanitised and cut to a
-//! length that keeps the whole text under the model's token limit; pieces of one segment are parted by `[SEP]`.
+//! `[F:signed]`: what the structured part of the case says. The others hold words of the parties as a reader sees them
+//! (`seen.rs`), sanitised and cut to a length that keeps the whole text under the model's token limit; pieces of one
+//! segment are parted by `[SEP]`.
 //!
 //! Markers, facts, their order and the limits are part of the models: change one and train again.
 
@@ -14,11 +15,13 @@ mod first_report;
 mod grams;
 mod measure;
 mod numbers;
+mod seen;
 mod supports;
 
 pub use classify::classify;
 pub use first_report::first_report;
 pub use measure::{Candidate, Field, MeasureKind, Span, Value, candidates};
+pub(super) use seen::seen;
 pub use supports::supports;
 
 use crate::judge::text::sanitise;
@@ -74,7 +77,7 @@ impl Layout {
                 self.0.push_str(SEP);
                 left -= 1;
             }
-            for c in sanitise(piece).chars().take(left) {
+            for c in sanitise(&seen(piece)).chars().take(left) {
                 self.0.push(c);
                 left -= 1;
             }

@@ -1,6 +1,7 @@
 //! The text of the question whether an item of evidence meets a requirement.
 
 use super::grams::Grams;
+use super::seen::seen;
 use super::{Layout, bucket, facts};
 use crate::case::{Case, Evidence};
 
@@ -56,7 +57,7 @@ pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]
             text.fact("misnamed", &bucket(worst, &[0, 15, 30, 50, 75]));
         }
     }
-    text.fact("length", &bucket(item.content.chars().count() as i64, &[40, 70, 100, 140, 200]));
+    text.fact("length", &bucket(seen(&item.content).chars().count() as i64, &[40, 70, 100, 140, 200]));
 
     text.segment("[REQUIREMENT]", requirement, 200);
     text.pieces("[SHARED]", own.iter().map(String::as_str), 120);
@@ -100,7 +101,7 @@ fn case_words(case: &Case) -> String {
             break;
         }
         words.push(' ');
-        words.push_str(&message.text);
+        words.push_str(&seen(&message.text));
     }
     words
 }
