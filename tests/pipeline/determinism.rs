@@ -1,7 +1,11 @@
 //! The same case gets the same bytes, whatever is decided with it, before it, or at another time.
 
-use praetor::case::Case;
-use praetor::judge::{Judge, JudgeConfig, probe};
+use std::collections::BTreeSet;
+
+use praetor::case::{Case, Party};
+use praetor::judge::{Answer, Judge, JudgeConfig, Question, Task, probe};
+use praetor::nodes::requirements;
+use praetor::nodes::text::{MeasureKind, candidates, classify, first_report, supports};
 use praetor::pipeline::Pipeline;
 
 use super::{BOOK, PUBLIC, repo};
@@ -13,15 +17,91 @@ fn decide(pipeline: &Pipeline, cases: &[Case], batch: usize) -> Vec<(Vec<u8>, Ve
     cases.chunks(batch).flat_map(decide).map(bytes).collect()
 }
 
-#[test]
-fn decisions_do_not_depend_on_the_batch_the_order_or_the_run() {
-    if let Some(problem) = probe(&JudgeConfig::default()).problem {
+fn shipped(cfg: &JudgeConfig) -> Judge {
+    if let Some(problem) = probe(cfg).problem {
         panic!("{problem}\nrun `cargo xtask test`, which fetches the library");
     }
-    let open = |cfg: &JudgeConfig| {
-        let judge = Judge::open(&repo("models"), cfg).unwrap();
-        Pipeline::new(BOOK.clone(), judge).unwrap()
+    Judge::open(&repo("models"), cfg).unwrap()
+}
+
+/// Distinct questions that real cases raise, so many of a task at most, spread over all cases.
+fn real(task: Task, most: usize) -> Vec<Question> {
+    let mut texts = BTreeSet::new();
+    for (case, gold) in PUBLIC.iter() {
+        let sop = BOOK.sop(&gold.sop).unwrap();
+        match task {
+            Task::Classify => drop(texts.insert(classify(case))),
+            Task::FirstReport => {
+                let said = case.dialogue.iter().enumerate().filter(|(_, m)| m.from == Party::Buyer);
+                texts.extend(said.map(|(i, _)| first_report(case, i)));
+            }
+            Task::Supports => {
+                for item in &case.evidence {
+                    let asked = requirements(sop, item.party, &item.kind);
+                    texts.extend(asked.iter().map(|r| supports(case, item, &r.text.zh, &[])));
+                }
+            }
+            Task::Measure => {
+                let kinds =
+                    if gold.quantities.severity_ratio.is_some() { MeasureKind::Ratio } else { MeasureKind::Receipt };
+                texts.extend(candidates(case, kinds).into_iter().map(|c| c.text));
+            }
+        }
+    }
+    let step = texts.len().div_ceil(most).max(1);
+    texts.into_iter().step_by(step).map(|text| Question { task, text }).collect()
+}
+
+/// The gate on the shipped weights: an answer's bits depend on the question alone.
+#[test]
+fn the_shipped_models_answer_the_same_in_every_batch_padding_and_thread_count() {
+    let questions: Vec<Question> = Task::ALL
+        .into_iter()
+        .flat_map(|task| {
+            let questions = real(task, 400);
+            assert!(questions.len() >= 200, "{task}: {}", questions.len());
+            questions
+        })
+        .collect();
+    let config = |intra_threads, token_budget, max_batch| JudgeConfig {
+        intra_threads,
+        token_budget,
+        max_batch,
+        ..JudgeConfig::default()
     };
+    // One at a time: as little padding as there can be.
+    let alone = shipped(&config(1, 1, 1)).answer(&questions).unwrap();
+    let same = |name: &str, answers: Vec<Answer>| {
+        assert_eq!(answers.len(), questions.len());
+        for (question, (a, b)) in questions.iter().zip(alone.iter().zip(&answers)) {
+            assert_eq!(a, b, "{name}: {question:?}");
+        }
+    };
+    // Threads, tokens a batch, questions a batch. A huge budget pads every question of a task to the longest of them.
+    for (threads, budget, batch) in [
+        (1, 8_192, 32),
+        (2, 8_192, 32),
+        (2, 1, 1),
+        (1, 64, 32),
+        (1, 128, 32),
+        (2, 1_024, 7),
+        (1, 16_384, 64),
+        (2, 1 << 22, 1_000),
+    ] {
+        let judge = shipped(&config(threads, budget, batch));
+        same(&format!("{threads} threads, {budget} tokens, batch {batch}"), judge.answer(&questions).unwrap());
+    }
+    // Neighbours and order.
+    let judge = shipped(&JudgeConfig::default());
+    let reversed: Vec<Question> = questions.iter().rev().cloned().collect();
+    let mut back = judge.answer(&reversed).unwrap();
+    back.reverse();
+    same("reversed", back);
+}
+
+#[test]
+fn decisions_do_not_depend_on_the_batch_the_order_or_the_run() {
+    let open = |cfg: &JudgeConfig| Pipeline::new(BOOK.clone(), shipped(cfg)).unwrap();
     let pipeline = open(&JudgeConfig::default());
     let cases: Vec<Case> = PUBLIC.iter().step_by(6).take(200).map(|(case, _)| case.clone()).collect();
     assert_eq!(cases.len(), 200);

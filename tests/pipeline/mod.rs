@@ -1,9 +1,11 @@
 //! The pipeline over the public benchmark: exact given the gold, the same bytes however it is asked, and never sure of
 //! what it does not know.
 
+mod adversarial;
 mod determinism;
 mod given_gold;
 mod nodes;
+mod retrieval;
 mod undetermined;
 
 use std::fs;
