@@ -68,15 +68,16 @@ CLASSIFY = Task(
 FIRST_REPORT = Task(
     name="first_report",
     segments=("[FACTS]", "[MESSAGE]", "[PREVIOUS]"),
-    heads=(Head("states_problem", YES_NO, {"[FACTS]": 2, "[MESSAGE]": 1, "[PREVIOUS]": .5}),),
+    heads=(Head("states_problem", YES_NO, {"[FACTS]": 2, "[MESSAGE]": 2, "[PREVIOUS]": .5}),),
     max_tokens=1280,
 )
 SUPPORTS = Task(
     name="supports",
-    segments=("[FACTS]", "[REQUIREMENT]", "[SHARED]", "[RIVAL]", "[CONTENT]", "[TITLE]"),
-    heads=(Head("verdict", VERDICTS, {"[FACTS]": 1.2, "[REQUIREMENT]": .3, "[SHARED]": .5, "[RIVAL]": .5,
-                                      "[CONTENT]": 1}, c=3.0),),
-    max_tokens=2560,
+    segments=("[FACTS]", "[REQUIREMENT]", "[SHARED]", "[RIVAL]", "[LACKS]", "[ASKPARCEL]", "[ASKFAULT]", "[ASKOTHER]",
+              "[CONTENT]", "[TITLE]"),
+    heads=(Head("verdict", VERDICTS, {"[FACTS]": 1.2, "[REQUIREMENT]": .3, "[SHARED]": .5, "[RIVAL]": .5, "[LACKS]": .7,
+                                      "[ASKPARCEL]": 1, "[ASKFAULT]": 1, "[ASKOTHER]": 1, "[CONTENT]": 1}, c=3.0),),
+    max_tokens=3328,
 )
 AROUND = tuple(f"[{group}{side}]" for group in ("", "COUNT", "PART", "REST")
                for side in ("LEFT", "BEFORE", "BETWEEN", "AFTER", "RIGHT"))

@@ -33,6 +33,11 @@ static DAY: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?:(20[0-9]{2})\s*[-年/.]\s*)?([0-9]{1,2})\s*(?:[-/.月])\s*([0-9]{1,2})([日号]?)"));
 /// A run of letters, digits and what joins them in product codes.
 static CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"[a-z0-9][a-z0-9/+\-]{2,}"));
+/// As above, down to two characters: V3.
+static SHORT_CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"[a-z0-9][a-z0-9/+\-]+"));
+/// A number with a unit that goods are told apart by.
+static SIZE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"([0-9]+(?:\.[0-9]+)?) ?(ml|毫升|kg|公斤|gb|tb|mm|毫米|cm|厘米|英寸|寸|升|克|匹|l|g|w)"));
 /// What follows a word such as 品名 or 型号, in quotation marks or not.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
@@ -101,6 +106,90 @@ pub(super) fn codes(text: &str, other: &str) -> &'static str {
     }
 }
 
+/// The product codes of a text: letters with digits that are no waybill and no size.
+fn code_set(text: &str) -> BTreeSet<String> {
+    let text: String = plain(text).collect();
+    let mixed = |code: &str| code.bytes().any(|b| b.is_ascii_lowercase()) && code.bytes().any(|b| b.is_ascii_digit());
+    let found = SHORT_CODE.find_iter(&text).map(|code| code.as_str());
+    // What is left without its sizes must still be a code: of 12gb+256gb nothing is.
+    found.filter(|c| mixed(&SIZE.replace_all(c, "")) && !WAYBILL.is_match(c)).map(str::to_owned).collect()
+}
+
+/// Whether the product codes that the order names are in a text: `none` named, `same`, `different` where it has others
+/// only, `absent` where it has no codes.
+pub(super) fn order_codes(text: &str, order: &str) -> &'static str {
+    let (ordered, found) = (code_set(order), code_set(text));
+    let alike = |a: &String| found.iter().any(|b| b.contains(a.as_str()) || a.contains(b.as_str()));
+    if ordered.is_empty() {
+        "none"
+    } else if ordered.iter().any(alike) {
+        "same"
+    } else if found.is_empty() {
+        "absent"
+    } else {
+        "different"
+    }
+}
+
+/// Whether sizes (300ml, 5升, 46mm) of a text are those that the order names in the same unit: `none` to compare, `same`,
+/// `different`, `both`.
+pub(super) fn sizes(text: &str, order: &str) -> &'static str {
+    let (ordered, found) = (size_set(order), size_set(text));
+    let mut seen = (false, false);
+    for (number, unit) in &found {
+        if ordered.iter().any(|(_, other)| other == unit) {
+            if ordered.contains(&(number.clone(), unit)) { seen.0 = true } else { seen.1 = true }
+        }
+    }
+    match seen {
+        (false, false) => "none",
+        (true, false) => "same",
+        (false, true) => "different",
+        (true, true) => "both",
+    }
+}
+
+/// Numbers with a unit, in compatibility form; one unit under one name.
+fn size_set(text: &str) -> BTreeSet<(String, &'static str)> {
+    let text: String = plain(text).collect();
+    let found = SIZE.captures_iter(&text).filter_map(|size| {
+        let unit = match size.get(2)?.as_str() {
+            "ml" | "毫升" => "ml",
+            "l" | "升" => "l",
+            "g" | "克" => "g",
+            "kg" | "公斤" => "kg",
+            "mm" | "毫米" => "mm",
+            "cm" | "厘米" => "cm",
+            "gb" => "gb",
+            "tb" => "tb",
+            "匹" => "hp",
+            "寸" | "英寸" => "inch",
+            _ => "w",
+        };
+        Some((size.get(1)?.as_str().trim_start_matches('0').to_owned(), unit))
+    });
+    found.collect()
+}
+
+/// How the first waybill number of a text stands to the known ones: `none`, `same`, `different`. One that is named to say
+/// that it is missing tends to come later.
+pub(super) fn first_waybill(text: &str, known: &[Option<&str>]) -> &'static str {
+    let Some(first) = WAYBILL.find(text) else { return "none" };
+    let first = first.as_str().replace(' ', "").to_ascii_uppercase();
+    if known.iter().flatten().any(|known| known.to_ascii_uppercase() == first) { "same" } else { "different" }
+}
+
+/// Characters kept before and after the first character of a denial.
+const DENIAL: (usize, usize) = (6, 7);
+
+/// What a text says is not there, or cut, or nothing but: each denying word with the words around it, at most 40.
+pub(super) fn lacks(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    let denies = |c: &char| "未无没缺空不跳断截仅只".contains(*c);
+    let around = |at: usize| chars[at.saturating_sub(DENIAL.0)..(at + DENIAL.1).min(chars.len())].iter().collect();
+    chars.iter().enumerate().filter(|(_, c)| denies(c)).take(40).map(|(at, _)| around(at)).collect()
+}
+
 /// How much of the best and of the worst named goods (品名, 型号, …) of a text is found in the order's words, in percent;
 /// `None` when nothing is named.
 pub(super) fn named(text: &str, order: &Grams) -> Option<(i64, i64)> {
@@ -137,6 +226,22 @@ mod tests {
         assert_eq!(days("2026年4月31日，2026-05-12 09:14", paid, submitted), BTreeSet::from(["impossible", "within"]));
         assert_eq!(days("5月1日 5月21日", paid, submitted), BTreeSet::from(["after", "before"]));
         assert_eq!(days("3-4个，2.5斤", paid, submitted), BTreeSet::new());
+    }
+
+    #[test]
+    fn first_waybills_denials_codes_and_sizes() {
+        let text = "运单YT936520043197未查到；未出现YT936499020570";
+        assert_eq!(first_waybill(text, &[None, Some("YT936499020570")]), "different");
+        assert_eq!(first_waybill(text, &[Some("YT936520043197")]), "same");
+        assert_eq!(first_waybill("无", &[None]), "none");
+        assert_eq!(lacks("底部方框为空白"), ["底部方框为空白"]);
+        let order = "蓝域V3 5G手机 12GB+256GB";
+        assert_eq!(order_codes("机型栏“蓝域V2s 8GB”", order), "different");
+        assert_eq!(order_codes("机型蓝域V3", order), "same");
+        assert_eq!(order_codes("一台手机", order), "absent");
+        assert_eq!(order_codes("V2s", "一台手机"), "none");
+        assert_eq!(sizes("机型栏“蓝域V2s 8GB”", order), "different");
+        assert_eq!(sizes("精华液 50 ml，另有300ml", "身体乳 300毫升"), "both");
     }
 
     #[test]

@@ -15,7 +15,9 @@ const MOST_WORDS: usize = 20_000;
 ///
 /// `[FACTS]` party, kind, how waybill numbers, dates, codes and words compare with the order `[REQUIREMENT]` its text
 /// `[SHARED]` letter pairs that the content shares with the requirement and with no rival `[RIVAL]` the other way round
-/// `[CONTENT]` what OCR and captioning made of the file `[TITLE]` what was bought.
+/// `[LACKS]` the words around what the content says is not there `[ASKPARCEL]` `[ASKFAULT]` `[ASKOTHER]` the content once
+/// more, in one of them by what is asked, if there are rivals `[CONTENT]` what OCR and captioning made of the file `[TITLE]`
+/// what was bought.
 pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]) -> String {
     let order = &case.order;
     let content = Grams::of(&item.content);
@@ -50,6 +52,9 @@ pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]
     }
     let words = case_words(case);
     text.fact("codes", facts::codes(&item.content, &words));
+    let ordered = order_words(case);
+    text.fact("ordercodes", facts::order_codes(&item.content, &ordered));
+    text.fact("sizes", facts::sizes(&item.content, &ordered));
     match facts::named(&item.content, &goods) {
         None => text.fact("named", "none"),
         Some((best, worst)) => {
@@ -62,9 +67,27 @@ pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]
     text.segment("[REQUIREMENT]", requirement, 200);
     text.pieces("[SHARED]", own.iter().map(String::as_str), 120);
     text.pieces("[RIVAL]", other.iter().map(String::as_str), 120);
+    text.pieces("[LACKS]", facts::lacks(&item.content).iter().map(String::as_str), 300);
+    let kind = if rivals.is_empty() { None } else { Some(asked_kind(requirement)) };
+    for marker in ["[ASKPARCEL]", "[ASKFAULT]", "[ASKOTHER]"] {
+        text.segment(marker, if kind == Some(marker) { &item.content } else { "" }, 600);
+    }
     text.segment("[CONTENT]", &item.content, 1600);
     text.pieces("[TITLE]", order.items.iter().map(|i| i.title.as_str()), 200);
     text.finish()
+}
+
+/// What a requirement asks to see, in so far as it matters which of several an item aims at: the parcel with its waybill,
+/// what is wrong, or something else. Each kind has a segment of its own, so that the same content can speak for one and
+/// against another.
+fn asked_kind(requirement: &str) -> &'static str {
+    if requirement.contains("面单") {
+        "[ASKPARCEL]"
+    } else if ["未", "不", "破损", "腐烂"].iter().any(|word| requirement.contains(word)) {
+        "[ASKFAULT]"
+    } else {
+        "[ASKOTHER]"
+    }
 }
 
 /// How the waybill numbers in the content stand to the parcel's, to the returned parcel's and to both.
@@ -84,10 +107,11 @@ fn add_parcel_facts(text: &mut Layout, case: &Case, item: &Evidence) {
         },
     );
     text.count("waybills", facts::waybills(&item.content).len(), 2);
+    text.fact("firstwaybill", facts::first_waybill(&item.content, &[sent, returned]));
 }
 
-/// All words of the order and the parties, in which a product code may turn up.
-fn case_words(case: &Case) -> String {
+/// Titles and specifications of what was ordered.
+fn order_words(case: &Case) -> String {
     let mut words = String::new();
     for item in &case.order.items {
         words.push_str(&item.title);
@@ -95,6 +119,12 @@ fn case_words(case: &Case) -> String {
         words.push_str(item.spec.as_deref().unwrap_or_default());
         words.push(' ');
     }
+    words
+}
+
+/// All words of the order and the parties, in which a product code may turn up.
+fn case_words(case: &Case) -> String {
+    let mut words = order_words(case);
     words.push_str(&case.claim.statement);
     for message in &case.dialogue {
         if words.len() > MOST_WORDS {
