@@ -108,7 +108,7 @@ pub(super) fn codes(text: &str, other: &str) -> &'static str {
 
 /// The product codes of a text: letters with digits that are no waybill and no size.
 fn code_set(text: &str) -> BTreeSet<String> {
-    let text: String = plain(text).collect();
+    let text = plain(text);
     let mixed = |code: &str| code.bytes().any(|b| b.is_ascii_lowercase()) && code.bytes().any(|b| b.is_ascii_digit());
     let found = SHORT_CODE.find_iter(&text).map(|code| code.as_str());
     // What is left without its sizes must still be a code: of 12gb+256gb nothing is.
@@ -151,7 +151,7 @@ pub(super) fn sizes(text: &str, order: &str) -> &'static str {
 
 /// Numbers with a unit, in compatibility form; one unit under one name.
 fn size_set(text: &str) -> BTreeSet<(String, &'static str)> {
-    let text: String = plain(text).collect();
+    let text = plain(text);
     let found = SIZE.captures_iter(&text).filter_map(|size| {
         let unit = match size.get(2)?.as_str() {
             "ml" | "毫升" => "ml",
