@@ -152,10 +152,6 @@ fn search(c: &mut Criterion) {
 criterion_group!(benches, search);
 
 fn main() {
-    // `cargo test` builds and starts benchmarks too; there is nothing to be learnt from that.
-    if std::env::args().any(|arg| arg == "--test") {
-        return;
-    }
     benches();
     Criterion::default().configure_from_args().final_summary();
 }
