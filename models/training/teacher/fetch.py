@@ -109,11 +109,14 @@ def fetch(work, questions, corpus, size):
     """Writes WORK/pieces and WORK/tokenizer.json; `questions` and `corpus` are lists of texts."""
     tensors, tokens, scores, types = read(download(work / "download"))
     order, special, tokenizer, full = vocab.prune(tokens, scores, types, questions, corpus, size)
+    if any(tokenizer.token_to_id(m) != len(order) + i for i, m in enumerate(special)):
+        raise SystemExit("markers must follow the kept tokens in order")
     write_pieces(cut(tensors, tokens, order), work / "pieces")
     tokenizer.save(str(work / "tokenizer.json"))
     # A marker's embedding starts as the mean of the pieces that spell it.
-    spelled = [[tokenizer.token_to_id(t) for t in tokenizer_parts(full, m) if tokenizer.token_to_id(t) is not None] for m in special]
-    (work / "markers.json").write_text(json.dumps(dict(zip(special, spelled)), indent=0) + "\n")
+    spelled = {m: [tokenizer.token_to_id(t) for t in tokenizer_parts(full, m)] for m in special}
+    spelled = {m: [i for i in ids if i is not None] for m, ids in spelled.items()}
+    (work / "markers.json").write_text(json.dumps(spelled, indent=0) + "\n")
     return same_share(full, tokenizer, questions[:200])
 
 

@@ -112,4 +112,4 @@ def answer(teacher, rows, fold, batch=64):
                 places, logits = found[key(task, head)]
                 places.append(rows.at[i])
                 logits.append(teacher.heads[key(task, head)](vectors[j].float()))
-    return {name: (np.array(places), torch.stack(logits).float().cpu().numpy()) for name, (places, logits) in found.items() if places}
+    return {name: (np.array(places), torch.stack(logits).cpu().numpy()) for name, (places, logits) in found.items() if places}

@@ -112,7 +112,8 @@ class Gemma(nn.Module):
             near = whole
         if length > c.window:
             close = apart.abs() < c.window
-            near = close if near is None else near & close
+            # Padding far behind a text sees at least itself: a row that sees nothing has no mean.
+            near = close if near is None else (near & close) | (apart == 0)
         return near, whole
 
     def logits(self, vectors):

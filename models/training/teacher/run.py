@@ -67,6 +67,12 @@ def once(work, name, key, outputs, make):
     print(f"{name}: {time.time() - begun:.0f} s", flush=True)
 
 
+def settings_of(args, what):
+    """What WORK/settings.json changes of the model's size or of a stage's settings; mostly nothing."""
+    path = args.work / "settings.json"
+    return json.loads(path.read_text()).get(what, {}) if path.exists() else {}
+
+
 def questions_of(args):
     """The questions, from the one file that `prepare` made of them."""
     import data
@@ -115,7 +121,7 @@ def encoder_of(args):
     import model
     markers = json.loads((args.work / "markers.json").read_text())
     tensors = module.load(args.work / "pieces")
-    config = model.Config(vocab=len(tensors[module.EMBEDDING]) + len(markers), **getattr(args, "size", {}))
+    config = model.Config(vocab=len(tensors[module.EMBEDDING]) + len(markers), **settings_of(args, "size"))
     return model.from_tensors(tensors, config, list(markers.values()))
 
 
@@ -124,8 +130,9 @@ def adapt(args):
     import data
     import loop
     out = args.work / "adapted.pt"
-    settings = getattr(args, "adapt_settings", {})
-    key = key_of(settings, [args.work / "ids.npz", args.work / "pieces/pieces.json", args.work / "markers.json"], ["adapt", "model", "loop"])
+    settings = settings_of(args, "adapt")
+    inputs = [args.work / name for name in ("ids.npz", "pieces/pieces.json", "markers.json")]
+    key = key_of(settings, inputs, ["adapt", "model", "loop"])
 
     def make():
         encoder = encoder_of(args).to(loop.device())
@@ -145,16 +152,17 @@ def finetune(args):
     import finetune as module
     import loop
     import torch
-    settings = getattr(args, "finetune_settings", {})
+    settings = settings_of(args, "finetune")
     stamp = (args.work / "adapt.done").read_text()
     for fold in args.folds:
         out = args.work / f"fold{fold}.npz"
-        key = key_of({"fold": fold, "adapted": stamp, **settings}, [args.work / "ids.npz", args.work / PACKED], ["finetune", "data", "loop"])
+        inputs = [args.work / "ids.npz", args.work / PACKED]
+        key = key_of({"fold": fold, "adapted": stamp, **settings}, inputs, ["finetune", "data", "loop"])
 
         def make():
             import model
             state = torch.load(args.work / "adapted.pt", map_location="cpu", weights_only=True)
-            config = model.Config(vocab=len(state["embed.weight"]), **getattr(args, "size", {}))
+            config = model.Config(vocab=len(state["embed.weight"]), **settings_of(args, "size"))
             encoder = model.Gemma(config)
             encoder.load_state_dict(state)
             rows = module.Rows(data.load(args.work / "ids.npz")[1], questions_of(args))
@@ -204,7 +212,7 @@ def answers(args):
 
 def distil(args):
     import distil as module
-    settings = getattr(args, "distil_settings", {})
+    settings = settings_of(args, "distil")
     folder = args.work / "student"
     key = key_of(settings, [args.tokenizer, args.work / PACKED, *sorted((args.work / "teacher").glob("*.ndjson"))],
                  ["distil", "student", "data", "loop"])

@@ -1,11 +1,13 @@
 """The whole of it in small: made-up questions, a weight file of two random layers, every stage, and what must hold of them."""
 import argparse
 import json
+import os
 import random
 import tempfile
 import time
 import warnings
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -27,6 +29,12 @@ from tasks import TASKS
 
 SIZE = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_dim": 16, "hidden": 64, "window": 16, "every": 2}
 HANZI = [chr(0x4E00 + i) for i in range(120)]
+SETTINGS = {
+    "size": SIZE,
+    "adapt": {"steps": 40, "batch": 8, "length": 32, "rate": 5e-3},
+    "finetune": {"epochs": 5, "batch": 16, "rates": [3e-3, 3e-2]},
+    "distil": {"size": {"width": 16, "blocks": 2, "attending": 1, "heads": 2}, "epochs": 2},
+}
 CASES = 24
 # A label is told by its sign, somewhere in the text.
 SIGNS = "甲乙丙丁"
@@ -49,7 +57,9 @@ def run():
         sees_both_ways(args)
         agrees_with_reference(args)
         resumes(args)
-        for stage in ("adapt", "finetune", "answers", "distil"):
+        command.adapt(args)
+        side_by_side(args)
+        for stage in ("finetune", "answers", "distil"):
             getattr(command, stage)(args)
         losses_fall(args)
         soft_labels(args)
@@ -62,16 +72,18 @@ def arguments(folder):
     tokenizer = folder / "tokenizer.json"
     args = argparse.Namespace(
         work=folder / "work", questions=folder / "questions", unlabelled=["extra"], text=[folder / "text.txt"], vocab=600,
-        folds=[0, 1, 2, 3, 4], parallel=1, deadline=None, tokenizer=tokenizer, size=SIZE,
-        adapt_settings={"steps": 40, "batch": 8, "length": 32, "rate": 5e-3},
-        finetune_settings={"epochs": 5, "batch": 16, "rates": (3e-3, 3e-2)},
-        distil_settings={"size": {"width": 16, "blocks": 2, "attending": 1, "heads": 2}, "epochs": 2})
+        folds=[0, 1, 2, 3, 4], parallel=1, deadline=None, tokenizer=tokenizer)
     args.work.mkdir()
+    settle(args, SETTINGS)
     chance = random.Random(1)
     args.text[0].write_text("\n".join("".join(chance.choices(HANZI[:20], k=30)) for _ in range(80)), "utf-8")
     texts = [q["text"] for rows in data.read_questions(args.questions).values() for q in rows]
     features.save_tokenizer(features.build_tokenizer(texts, [m for t in TASKS for m in t.segments]), tokenizer)
     return args
+
+
+def settle(args, settings):
+    (args.work / "settings.json").write_text(json.dumps(settings))
 
 
 def questions(folder):
@@ -125,9 +137,10 @@ def sees_both_ways(args):
     window = (torch.arange(40)[:, None] - torch.arange(40)[None, :]).abs() < SIZE["window"]
     near, whole = encoder.masks(40, None, False, ids.device)
     assert torch.equal(near, window) and whole is None, "wrong windows"
-    padded = torch.cat([ids, torch.zeros(1, 9, dtype=ids.dtype)], 1)
-    apart = (encoder(padded, padded != 0)[:, :40] - encoder(ids)).abs().max()
-    assert apart < 1e-5, f"padding changes vectors by {apart}"
+    padded = torch.cat([ids, torch.zeros(1, 3 * SIZE["window"], dtype=ids.dtype)], 1)
+    vectors = encoder(padded, padded != 0)
+    apart = (vectors[:, :40] - encoder(ids)).abs().max()
+    assert vectors.isfinite().all() and apart < 1e-5, f"padding changes vectors by {apart}"
     print("masks: causal, windows, both ways and padding as they must be")
 
 
@@ -166,12 +179,24 @@ def resumes(args):
     print("resume: the same weights bit for bit")
 
 
+def side_by_side(args):
+    """Two folds in processes of their own give what they give in this one."""
+    with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1"}):
+        command.finetune(argparse.Namespace(**vars(args) | {"folds": [0, 1], "parallel": 2}))
+    with np.load(args.work / "fold1.npz") as file:
+        apart = {k: file[k] for k in file.files}
+    (args.work / "fold1.done").unlink()
+    command.finetune(argparse.Namespace(**vars(args) | {"folds": [1]}))
+    with np.load(args.work / "fold1.npz") as file:
+        assert all(np.array_equal(file[k], apart[k]) for k in file.files), "a process of its own gives other answers"
+
+
 def stages_are_skipped(args):
     """Nothing is made twice; a changed setting makes the stage anew."""
     before = (args.work / "adapted.pt").stat().st_mtime_ns
     command.adapt(args)
     assert (args.work / "adapted.pt").stat().st_mtime_ns == before, "a finished stage ran again"
-    args.adapt_settings = args.adapt_settings | {"steps": 2}
+    settle(args, SETTINGS | {"adapt": SETTINGS["adapt"] | {"steps": 2}})
     command.adapt(args)
     assert (args.work / "adapted.pt").stat().st_mtime_ns != before, "a changed stage did not run"
 
@@ -180,13 +205,14 @@ def losses_fall(args):
     """Adaptation and a teacher overfit what little there is."""
     encoder = command.encoder_of(args)
     stream, ids = data.load(args.work / "ids.npz")
-    losses = adapt.adapt(encoder, stream, args.work / "fall.pt", **args.adapt_settings)
+    losses = adapt.adapt(encoder, stream, args.work / "fall.pt", **SETTINGS["adapt"])
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5]), losses
     rows = finetune.Rows(ids, command.questions_of(args))
-    teacher, taught = finetune.finetune(encoder, rows, 0, args.work / "fall.pt", **args.finetune_settings)
+    teacher, taught = finetune.finetune(encoder, rows, 0, args.work / "fall.pt", **SETTINGS["finetune"])
     assert np.mean(taught[-5:]) < 0.5 * np.mean(taught[:5]), taught
     assert not any(0 in a for i, a in enumerate(rows.answering) if rows.folds()[i] > 0)
-    print(f"losses: adapting {np.mean(losses[:5]):.2f} to {np.mean(losses[-5:]):.2f}, all tasks {np.mean(taught[:5]):.2f} to {np.mean(taught[-5:]):.2f}")
+    ends = [np.mean(part) for run in (losses, taught) for part in (run[:5], run[-5:])]
+    print("losses: adapting {:.2f} to {:.2f}, all tasks {:.2f} to {:.2f}".format(*ends))
 
 
 def soft_labels(args):
@@ -213,7 +239,7 @@ def onnx_answers(args):
         texts = [q["text"] for q in command.questions_of(args)[task.name][:16]]
         ids = features.encode(tokenizer, texts, task.max_tokens)
         state = torch.load(args.work / "students" / f"{task.name}-{distil.ALL}.pt", weights_only=True)
-        made = net.Student(task, state["markers"], **args.distil_settings["size"]).eval()
+        made = net.Student(task, state["markers"], **SETTINGS["distil"]["size"]).eval()
         made.load_state_dict(state)
         want = distil.answer(made, ids, np.arange(len(ids)))
         runner = verify.session((folder / f"{task.name}.onnx").read_bytes())
