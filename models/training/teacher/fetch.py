@@ -113,16 +113,10 @@ def fetch(work, questions, corpus, size):
         raise SystemExit("markers must follow the kept tokens in order")
     write_pieces(cut(tensors, tokens, order), work / "pieces")
     tokenizer.save(str(work / "tokenizer.json"))
-    # A marker's embedding starts as the mean of the pieces that spell it.
-    spelled = {m: [tokenizer.token_to_id(t) for t in tokenizer_parts(full, m)] for m in special}
-    spelled = {m: [i for i in ids if i is not None] for m, ids in spelled.items()}
+    # A marker's embedding starts as the mean of the pieces that spell it; without brackets it is no marker.
+    spelled = {m: tokenizer.encode(m.strip("[]"), add_special_tokens=False).ids for m in special}
     (work / "markers.json").write_text(json.dumps(spelled, indent=0) + "\n")
     return same_share(full, tokenizer, questions[:200])
-
-
-def tokenizer_parts(full, marker):
-    """A marker spelled in ordinary tokens; the brackets keep it from being read as the marker."""
-    return full.encode(marker.strip("[]"), add_special_tokens=False).tokens
 
 
 def same_share(full, cut_down, texts):
