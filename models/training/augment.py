@@ -123,23 +123,29 @@ def main():
     args.add_argument("--copies", type=int, default=1)
     args.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     args = args.parse_args()
+    made, cases = write(args.tickets, args.gold, args.out, args.copies, args.kinds)
+    print(f"{made} variants of {cases} cases")
+
+
+def write(tickets_path, gold_path, out, copies, kinds):
+    """Writes the variants of all cases, each with up to two kinds of changes; gives how many there are, of how many cases."""
     read = lambda path: [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    gold = {g["ticket_id"]: g for g in read(args.gold)}
-    cases = [(t, gold[t["ticket_id"]]) for t in read(args.tickets)]
-    args.out.mkdir(parents=True, exist_ok=True)
+    gold = {g["ticket_id"]: g for g in read(gold_path)}
+    cases = [(t, gold[t["ticket_id"]]) for t in read(tickets_path)]
+    out.mkdir(parents=True, exist_ok=True)
     made = 0
-    with open(args.out / "tickets.jsonl", "w", encoding="utf-8") as tickets, open(args.out / "gold.jsonl", "w", encoding="utf-8") as golds:
+    with (open(out / "tickets.jsonl", "w", encoding="utf-8") as tickets, open(out / "gold.jsonl", "w", encoding="utf-8") as golds):
         for ticket, known in cases:
-            for n in range(1, args.copies + 1):
+            for n in range(1, copies + 1):
                 rng = random.Random(f"{SEED}/{ticket['ticket_id']}/{n}")
                 ticket_, known_ = copy.deepcopy(ticket), copy.deepcopy(known)
-                kinds = rng.sample(args.kinds, k=min(2, len(args.kinds)))
-                if any([KINDS[kind](ticket_, known_, rng, cases) for kind in kinds]):
+                chosen = rng.sample(kinds, k=min(2, len(kinds)))
+                if any([KINDS[kind](ticket_, known_, rng, cases) for kind in chosen]):
                     ticket_["ticket_id"] = known_["ticket_id"] = f"{ticket['ticket_id']}~{n}"
                     tickets.write(json.dumps(ticket_, ensure_ascii=False) + "\n")
                     golds.write(json.dumps(known_, ensure_ascii=False) + "\n")
                     made += 1
-    print(f"{made} variants of {len(cases)} cases")
+    return made, len(cases)
 
 
 if __name__ == "__main__":

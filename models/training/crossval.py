@@ -13,8 +13,9 @@ HELD_OUT = 10
 SEED = 20260101
 RAREST = 2
 SMOOTHING = 0.002
-# A decision rests on about five findings: at 99% each, it is right about 95 times in 100.
-PRECISION = 0.99
+# A decision rests on about five findings, whose errors tend to fall on the same cases: at 99.3% each, what is decided
+# without a person is right 99 times in 100.
+PRECISION = 0.993
 
 
 def case_of(ticket_id):

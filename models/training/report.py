@@ -16,7 +16,7 @@ def write_answers(path, task, questions, probabilities):
     """One line a question: the hash of its text, and each head's probabilities in millionths in the order of its labels."""
     with open(path, "w", encoding="utf-8") as out:
         for i, question in enumerate(questions):
-            if question["origin"] == "words":
+            if question["origin"] == "words" or question["origin"].endswith("~"):
                 continue
             heads = {h.name: [int(p * 1e6 + .5) for p in probabilities[h.name][i]] for h in task.heads}
             line = {"ticket_id": question["ticket_id"], "text_sha256": hashlib.sha256(question["text"].encode()).hexdigest(),
@@ -43,7 +43,8 @@ def by_origin(data, answers):
         for task, questions in data.items():
             at = [i for i, q in enumerate(questions) if belongs(q)]
             rows[task] = [questions[i] for i in at]
-            p[task] = {head: found[at] for head, found in answers[task].items()}
+            # In millionths, as the program has them.
+            p[task] = {head: np.floor(found[at] * 1e6 + .5) / 1e6 for head, found in answers[task].items()}
         if rows["classify"]:
             figures[part], thresholds = summarise(rows, p)
     return figures, thresholds, len(rows["classify"])

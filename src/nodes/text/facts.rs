@@ -174,7 +174,9 @@ fn size_set(text: &str) -> BTreeSet<(String, &'static str)> {
 /// How the first waybill number of a text stands to the known ones: `none`, `same`, `different`. One that is named to say
 /// that it is missing tends to come later.
 pub(super) fn first_waybill(text: &str, known: &[Option<&str>]) -> &'static str {
-    let Some(first) = WAYBILL.find(text) else { return "none" };
+    let text = seen(text);
+    let text = half_width(&text);
+    let Some(first) = WAYBILL.find(&text) else { return "none" };
     let first = first.as_str().replace(' ', "").to_ascii_uppercase();
     if known.iter().flatten().any(|known| known.to_ascii_uppercase() == first) { "same" } else { "different" }
 }
@@ -184,7 +186,7 @@ const DENIAL: (usize, usize) = (6, 7);
 
 /// What a text says is not there, or cut, or nothing but: each denying word with the words around it, at most 40.
 pub(super) fn lacks(text: &str) -> Vec<String> {
-    let chars: Vec<char> = text.chars().collect();
+    let chars: Vec<char> = seen(text).chars().collect();
     let denies = |c: &char| "未无没缺空不跳断截仅只".contains(*c);
     let around = |at: usize| chars[at.saturating_sub(DENIAL.0)..(at + DENIAL.1).min(chars.len())].iter().collect();
     chars.iter().enumerate().filter(|(_, c)| denies(c)).take(40).map(|(at, _)| around(at)).collect()
