@@ -23,10 +23,10 @@ def main():
     args.add_argument("--questions", type=Path, default=train.HERE / "out" / "questions")
     args = args.parse_args()
     sets = ("public", "authored")
-    rows = train.read(args.questions, sets, "supports") + train.read(args.questions, [f"{s}~" for s in sets], "supports")
+    rows = train.read(args.questions, sets, "supports")
     gold = [json.loads(line) for s in sets for line in open(train.DATA / s / "gold.jsonl", encoding="utf-8")]
     sop_of = {g["ticket_id"]: g["sop"] for g in gold}
-    sop = lambda q: sop_of[crossval.case_of(q["ticket_id"])]
+    sop = lambda q: sop_of[q["ticket_id"]]
     asking = sorted({sop(q) for q in rows}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     away = set(asking[:SOPS])
     hidden = {q["requirement"] for q in rows if sop(q) in away}
@@ -34,12 +34,11 @@ def main():
     segments = features.Segments(SUPPORTS, tokenizer)
     split = segments.split(features.encode(tokenizer, [q["text"] for q in rows], SUPPORTS.max_tokens))
     unseen = np.array([q["requirement"] in hidden for q in rows])
-    real = np.array(["~" not in q["ticket_id"] for q in rows])
     worth = np.array([train.WORTH[q["origin"]] for q in rows])
     held = np.array([q["held_out"] for q in rows])
     model = crossval.Model(SUPPORTS, segments).fit(split, {"verdict": [q["verdict"] for q in rows]},
                                                    np.flatnonzero(~unseen & ~held), worth)
-    test = np.flatnonzero(unseen & real)
+    test = np.flatnonzero(unseen)
     best = model.scores(split, test)["verdict"].argmax(axis=1)
     right = np.array([VERDICTS[b] == rows[i]["verdict"] for b, i in zip(best, test)])
     items = {}
