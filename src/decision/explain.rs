@@ -280,12 +280,16 @@ pub(super) fn flips(book: &RuleBook, sop: Option<&Sop>, findings: &Findings) -> 
             }
             fact => (NodeId::Remedy, (format!("若 {fact} 为 {}", flip.to), format!("Were {fact} {}", flip.to))),
         };
+        let paid = flip.refund.as_ref().map_or_else(
+            || (String::new(), String::new()),
+            |yuan| (format!("，退款 {yuan} 元"), format!(", refund {yuan}")),
+        );
         out.push(Flip {
             node,
             fact: flip.fact.clone(),
             remedy: Some(flip.remedy.clone()),
-            zh: format!("{}，结果将是：{}", cause.0, outcome.zh),
-            en: format!("{}, the result would be: {}", cause.1, outcome.en),
+            zh: format!("{}，结果将是：{}{}", cause.0, outcome.zh, paid.0),
+            en: format!("{}, the result would be: {}{}", cause.1, outcome.en, paid.1),
         });
     }
     Ok(out)

@@ -12,7 +12,7 @@ use crate::case::Case;
 use crate::judge::{Answer, Question};
 use crate::sop::duration::IntervalSet;
 use crate::sop::facts::{Fact, Facts, Sufficiency};
-use crate::sop::{FreightBy, Ruling, Sop};
+use crate::sop::{FreightBy, Remedy as Remedied, Ruling, Sop};
 
 /// The remedy proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,6 +54,9 @@ pub struct FactFlip {
     pub remedy: String,
     /// Its row, from 1.
     pub row: usize,
+    /// What would then be refunded, in yuan, where the row stays and the amount changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund: Option<String>,
     /// The value in the fact's unit.
     #[serde(skip)]
     pub to_value: i64,
@@ -98,7 +101,7 @@ impl Node for Remedy {
                 RemedyFinding {
                     certain: stands,
                     depends_on: if stands { Vec::new() } else { doubts(sop, &likely, &certain, remedy.row) },
-                    flips: flips(sop, &likely, remedy.row),
+                    flips: flips(sop, &likely, &remedy, tiers),
                     proposal: Proposal {
                         kind: remedy.kind,
                         refund: money(remedy.refund),
@@ -188,16 +191,76 @@ fn doubts(sop: &Sop, likely: &Facts, certain: &Facts, row: usize) -> Vec<String>
     out
 }
 
-fn flips(sop: &Sop, facts: &Facts, row: usize) -> Vec<FactFlip> {
-    sop.flips(facts, row)
-        .into_iter()
-        .map(|flip| FactFlip {
-            fact: flip.fact.to_string(),
-            from: flip.fact.format_value(flip.from),
-            to: flip.fact.format_value(flip.to),
-            remedy: sop.rows[flip.row].outcome.remedy.clone(),
-            row: flip.row + 1,
-            to_value: flip.to,
-        })
-        .collect()
+fn flips(sop: &Sop, facts: &Facts, remedy: &Remedied, tiers: &[i64]) -> Vec<FactFlip> {
+    let to_another_row = sop.flips(facts, remedy.row).into_iter().map(|flip| FactFlip {
+        fact: flip.fact.to_string(),
+        from: flip.fact.format_value(flip.from),
+        to: flip.fact.format_value(flip.to),
+        remedy: sop.rows[flip.row].outcome.remedy.clone(),
+        row: flip.row + 1,
+        refund: None,
+        to_value: flip.to,
+    });
+    let to_another_amount = sop.measures.iter().filter_map(|m| amount_flip(sop, facts, remedy, tiers, m.fact()));
+    to_another_row.chain(to_another_amount).collect()
+}
+
+/// The nearest value of a share or a count with another refund. Amounts that are read are paid as they are: nothing is near.
+fn amount_flip(sop: &Sop, facts: &Facts, remedy: &Remedied, tiers: &[i64], fact: Fact) -> Option<FactFlip> {
+    let from = facts.get(&fact)?;
+    let mut near: Vec<i64> = match fact {
+        // A refund changes where one tier ends and the next begins, in parts per million.
+        Fact::SeverityRatio => {
+            tiers.iter().flat_map(|t| [t * 10_000, t * 10_000 + 1]).filter(|v| *v <= 1_000_000).collect()
+        }
+        Fact::MissingCount => [from - 1, from + 1].into_iter().filter(|v| *v > 0).collect(),
+        _ => Vec::new(),
+    };
+    near.sort_by_key(|v| v.abs_diff(from));
+    near.into_iter().find_map(|to| {
+        let mut other = facts.clone();
+        other.set(fact.clone(), to);
+        match sop.rule(&other, tiers) {
+            Ruling::Decided(r) if r.row == remedy.row && r.refund != remedy.refund => Some(FactFlip {
+                fact: fact.to_string(),
+                from: fact.format_value(from),
+                to: fact.format_value(to),
+                remedy: r.kind,
+                row: r.row + 1,
+                refund: Some(money(r.refund)),
+                to_value: to,
+            }),
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sop::{RuleBook, load};
+    use std::path::Path;
+
+    fn flips_of(book: &RuleBook, id: &str, facts: &Facts) -> Vec<FactFlip> {
+        let sop = book.sop(id).unwrap();
+        let Ruling::Decided(remedy) = sop.rule(facts, &book.head.tiers) else { panic!("undecided") };
+        flips(sop, facts, &remedy, &book.head.tiers)
+    }
+
+    #[test]
+    fn the_nearest_other_refund_is_named() {
+        let book = load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/sop_rules/demo"))).unwrap();
+        let mut facts = Facts::new();
+        facts.set(Fact::Elapsed, 3600).set(Fact::Total, 10_000).set(Fact::Freight, 0).set(Fact::GoodsTotal, 10_000);
+        facts.set(Fact::Buyer, Sufficiency::Sufficient.index()).set(Fact::Seller, Sufficiency::None.index());
+        facts.set(Fact::SeverityRatio, 350_000).set(Fact::UnitPrice, 2_000).set(Fact::MissingCount, 1);
+        let ratio = flips_of(&book, "fresh_spoiled.produce", &facts);
+        let ratio = ratio.iter().find(|f| f.fact == "severity_ratio").unwrap();
+        // 0.35 pays 50%; the nearest share that pays something else is 0.3, which pays 30%.
+        assert_eq!((ratio.to.as_str(), ratio.refund.as_deref()), ("0.3", Some("30.00")));
+        let count = flips_of(&book, "missing_items.general", &facts);
+        let count = count.iter().find(|f| f.fact == "missing_count").unwrap();
+        assert_eq!((count.to.as_str(), count.refund.as_deref()), ("2", Some("40.00")));
+    }
 }
