@@ -25,9 +25,9 @@ fn shared() -> Arc<Cluster> {
     if let Some(cluster) = slot.upgrade() {
         return cluster;
     }
-    // A cluster belongs to one major version; another one found tomorrow gets its own.
-    let major = Binaries::find_all().unwrap()[0].major;
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("store-{major}"));
+    // A cluster belongs to one major version and one user; another one found tomorrow gets its own.
+    let (major, user) = (Binaries::find_all().unwrap()[0].major, rustix::process::geteuid().as_raw());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("store-{major}-{user}"));
     let cluster = Arc::new(Cluster::attach(&folder).unwrap());
     *slot = Arc::downgrade(&cluster);
     cluster
