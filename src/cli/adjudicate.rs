@@ -59,7 +59,7 @@ struct Tally {
 
 /// What became of one ticket.
 enum Ticket {
-    Decided(Box<Decided>),
+    Decided(Box<Case>, Box<Decided>),
     Refused(CaseErrors),
 }
 
@@ -146,8 +146,8 @@ async fn work(
             progress.inc(raw.bytes.len() as u64 + 1);
             match ticket {
                 Ticket::Refused(_) => tally.refused += 1,
-                Ticket::Decided(d) if d.decision.outcome == Outcome::Auto => tally.auto += 1,
-                Ticket::Decided(_) => tally.review += 1,
+                Ticket::Decided(_, d) if d.decision.outcome == Outcome::Auto => tally.auto += 1,
+                Ticket::Decided(..) => tally.review += 1,
             }
         }
         progress.set_message(seen.to_string());
@@ -191,7 +191,7 @@ fn decide(pipeline: &Pipeline, batch: &[Raw], as_of: Option<Timestamp>) -> anyho
     let mut decided = pipeline.decide(&cases, as_of)?.into_iter();
     let tickets = parsed.into_iter().map(|p| match p {
         Err(errors) => Some(Ticket::Refused(errors)),
-        Ok(_) => decided.next().map(|d| Ticket::Decided(Box::new(d))),
+        Ok(case) => decided.next().map(|d| Ticket::Decided(Box::new(case), Box::new(d))),
     });
     tickets.collect::<Option<_>>().context("the pipeline gave fewer decisions than cases")
 }
@@ -201,7 +201,7 @@ async fn record(store: &Store, source: &str, batch: &[Raw], tickets: &[Ticket]) 
     let mut rejections = Vec::new();
     for (raw, ticket) in batch.iter().zip(tickets) {
         match ticket {
-            Ticket::Decided(decided) => decisions.push(stored(decided, raw)?),
+            Ticket::Decided(case, decided) => decisions.push(stored(case, decided)?),
             Ticket::Refused(errors) => rejections.push(NewRejection {
                 source: source.to_owned(),
                 line: i64::try_from(raw.line)?,
@@ -215,9 +215,8 @@ async fn record(store: &Store, source: &str, batch: &[Raw], tickets: &[Ticket]) 
     Ok(())
 }
 
-fn stored(decided: &Decided, raw: &Raw) -> anyhow::Result<NewDecision> {
+fn stored(case: &Case, decided: &Decided) -> anyhow::Result<NewDecision> {
     let d = &decided.decision;
-    let case = Case::parse(&raw.bytes).map_err(|e| anyhow::anyhow!(e.message(Lang::En)))?;
     let hash: [u8; 32] =
         hex::decode(&d.case_hash)?.try_into().map_err(|_| anyhow::anyhow!("a case hash has 32 bytes"))?;
     Ok(NewDecision {
@@ -240,7 +239,7 @@ fn print(format: Format, lang: Lang, source: &str, batch: &[Raw], tickets: &[Tic
     let mut out = io::stdout().lock();
     for (raw, ticket) in batch.iter().zip(tickets) {
         match (format, ticket) {
-            (Format::Json, Ticket::Decided(d)) => {
+            (Format::Json, Ticket::Decided(_, d)) => {
                 out.write_all(&d.decision.canonical()?)?;
                 out.write_all(b"\n")?;
             }
@@ -253,7 +252,7 @@ fn print(format: Format, lang: Lang, source: &str, batch: &[Raw], tickets: &[Tic
                 out.write_all(&serde_json_canonicalizer::to_vec(&line)?)?;
                 out.write_all(b"\n")?;
             }
-            (Format::Text, Ticket::Decided(d)) => {
+            (Format::Text, Ticket::Decided(_, d)) => {
                 writeln!(out, "{}", render::decision(&serde_json::to_value(&d.decision)?, lang))?;
             }
             (Format::Text, Ticket::Refused(errors)) => {
