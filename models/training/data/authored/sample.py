@@ -2,6 +2,9 @@
 """Draws the facts of fictional disputes: what happened, when, who can prove what, and the gold that follows.
 
     sample.py --seed 1 --count 100 --first 1 --out sheets/a.jsonl
+    sample.py --seed 2 --count 100 --first 101 --only promise_breach.general custom_goods.custom=3 --out sheets/b.jsonl
+
+Each SOP of the pack is drawn equally often; with --only, each SOP named, in proportion to its weight (1 unless given).
 
 A sheet holds the structured half of a ticket, the gold findings, and a brief for the author: which message plays
 which part, what each item of evidence must show, whose voice it is. Texts are then written by hand to fit the brief
@@ -371,9 +374,16 @@ def main():
     args.add_argument("--seed", type=int, required=True)
     args.add_argument("--count", type=int, required=True)
     args.add_argument("--first", type=int, default=1, help="number of the first ticket")
+    args.add_argument("--only", nargs="+", metavar="SOP[=WEIGHT]", help="draw these SOPs alone, in proportion to their whole weights")
     args.add_argument("--out", type=pathlib.Path, required=True)
     args = args.parse_args()
     sops, taxonomy = load_pack()
+    if args.only:
+        known, chosen = {s["id"]: s for s in sops}, []
+        for name, _, weight in (word.partition("=") for word in args.only):
+            chosen.append([known[name]] * int(weight or 1))
+        # Taken in turns, so that a count that is no multiple of the weights is still spread evenly.
+        sops = [turn[n] for n in range(max(map(len, chosen))) for turn in chosen if n < len(turn)]
     rng = random.Random(args.seed)
     order = [sops[i % len(sops)] for i in range(args.count)]
     rng.shuffle(order)
