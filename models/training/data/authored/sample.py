@@ -5,6 +5,8 @@
     sample.py --seed 2 --count 100 --first 101 --only promise_breach.general custom_goods.custom=3 --out sheets/b.jsonl
 
 Each SOP of the pack is drawn equally often; with --only, each SOP named, in proportion to its weight (1 unless given).
+With --due most buyers ask for what the SOP grants at the time of their report (repair where the time for a refund is
+past), as they do in the public set; without it, over half ask for what it grants first.
 
 A sheet holds the structured half of a ticket, the gold findings, and a brief for the author: which message plays
 which part, what each item of evidence must show, whose voice it is. Texts are then written by hand to fit the brief
@@ -334,7 +336,15 @@ class Case:
             add(self.signed, "签收", rng.choice(["已签收，签收人：前台", "已签收，签收人：家门口", "已投递至驿站，取件后视为签收", "已签收", "已签收，签收人：本人"]))
         return out
 
-    def draw(self):
+    def usual(self, due):
+        """The remedy most buyers ask for: the first the SOP grants, or the first it still grants when they report."""
+        rows = [r for r in self.sop["decide"] if isinstance(r["then"], dict)]
+        if due:
+            elapsed = dt.datetime.fromisoformat(self.first_report["at"]) - self.anchor()
+            rows = [r for r in rows if self.holds({}, elapsed, "elapsed", r["when"].get("elapsed", "> 0h"))] or rows
+        return rows[0]["then"]["remedy"] if rows else "refund_only"
+
+    def draw(self, due=False):
         for step in (self.money, self.timeline, self.measures, self.proof, self.dialogue):
             step()
         iso = lambda t: t.isoformat()
@@ -349,7 +359,7 @@ class Case:
         if self.deposit:
             order["deposit"] = cents(self.deposit)
         order |= {"currency": "CNY", "services": self.services, "quantity": self.quantity, "unit_price": cents(self.unit)}
-        usual = next((r["then"]["remedy"] for r in self.sop["decide"] if isinstance(r["then"], dict)), "refund_only")
+        usual = self.usual(due)
         gold = {"ticket_id": self.id, "scene": self.scene, "goods_type": self.goods, "sop": self.sop["id"], "first_report": self.first_report,
                 "timeliness": "expired" if self.expired else "in_time",
                 "evidence": {**self.verdicts, "items": {i["evidence_id"]: {k: i[k] for k in ("requirement", "valid", "defect")} for i in self.items}},
@@ -363,7 +373,7 @@ class Case:
             sheet["return"] = {"waybill": self.back_waybill, "signed_at": iso(self.back)}
             if self.scene == "return_timeout" and self.rng.random() < .4:
                 del sheet["return"]["signed_at"]
-        sheet |= {"claim": {"filed_at": iso(self.filed), "kind": usual if self.rng.random() < .55 else self.rng.choice(REMEDY_WORDS)},
+        sheet |= {"claim": {"filed_at": iso(self.filed), "kind": usual if self.rng.random() < (.8 if due else .55) else self.rng.choice(REMEDY_WORDS)},
                   "dialogue": self.messages, "evidence": [{k: i[k] for k in ("evidence_id", "party", "kind", "submitted_at", "brief")} for i in self.items],
                   "logistics": self.logistics(), "brief": brief, "gold": gold}
         return sheet
@@ -375,6 +385,7 @@ def main():
     args.add_argument("--count", type=int, required=True)
     args.add_argument("--first", type=int, default=1, help="number of the first ticket")
     args.add_argument("--only", nargs="+", metavar="SOP[=WEIGHT]", help="draw these SOPs alone, in proportion to their whole weights")
+    args.add_argument("--due", action="store_true", help="most buyers ask for the remedy due at the time of their report")
     args.add_argument("--out", type=pathlib.Path, required=True)
     args = args.parse_args()
     sops, taxonomy = load_pack()
@@ -390,7 +401,7 @@ def main():
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with args.out.open("w", encoding="utf-8") as out:
         for n, sop in enumerate(order):
-            sheet = Case(random.Random(f"{args.seed}/{n}"), sop, taxonomy, args.first + n).draw()
+            sheet = Case(random.Random(f"{args.seed}/{n}"), sop, taxonomy, args.first + n).draw(args.due)
             out.write(json.dumps(sheet, ensure_ascii=False) + "\n")
 
 
