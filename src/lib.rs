@@ -6,6 +6,7 @@ pub mod decision;
 pub mod eval;
 pub mod judge;
 pub mod lang;
+pub mod ledger;
 pub mod nodes;
 pub mod pipeline;
 pub mod sop;

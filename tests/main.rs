@@ -5,6 +5,7 @@
 mod case;
 mod eval;
 mod judge;
+mod ledger;
 mod pipeline;
 mod sop;
 mod store;

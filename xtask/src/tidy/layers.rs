@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("nodes", &["lang", "case", "sop", "judge"]),
     ("decision", &["lang", "case", "sop", "judge", "nodes"]),
     ("pipeline", &["lang", "case", "sop", "judge", "nodes", "decision"]),
-    ("ledger", &["lang", "case", "decision"]),
+    ("ledger", &["lang"]),
     ("store", &["lang", "case", "decision", "ledger"]),
     // Joins what each module to its left wants configured.
     ("config", &["lang", "case", "sop", "judge", "pipeline", "store"]),
