@@ -2,9 +2,11 @@
 
 mod adjudicate;
 mod db;
+mod disturb;
 mod doctor;
 mod eval;
 mod input;
+mod pra;
 mod questions;
 mod render;
 mod show;
@@ -62,6 +64,9 @@ enum Command {
     /// Write the questions that models are trained on
     #[command(hide = true)]
     Questions(questions::QuestionsArgs),
+    /// Write decisions as the second pass reads them
+    #[command(hide = true)]
+    Pra(pra::PraArgs),
 }
 
 /// Runs the program with the process's arguments.
@@ -108,6 +113,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Questions(args) => questions::command(&args, &config, &mut out),
+        Command::Pra(args) => pra::run(&args, &config, &mut io::BufWriter::new(out)),
     }
 }
 

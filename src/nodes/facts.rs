@@ -5,13 +5,18 @@ use chrono::TimeZone;
 use super::{Findings, NodeError, NodeId, Rules};
 use crate::case::{Case, Timestamp};
 use crate::sop::facts::{Fact, Facts};
-use crate::sop::{Anchor, Sop};
+use crate::sop::{Anchor, RuleBook, Sop};
 
 /// The SOP that the policy node found, if any.
 pub(super) fn sop_of<'a>(findings: &Findings, rules: Rules<'a>) -> Result<Option<&'a Sop>, NodeError> {
+    sop_in(findings, rules.book)
+}
+
+/// As [`sop_of`], for what needs nothing but the rule book.
+pub(super) fn sop_in<'a>(findings: &Findings, book: &'a RuleBook) -> Result<Option<&'a Sop>, NodeError> {
     let policy = Findings::required(&findings.policy, NodeId::Policy)?;
     let (Some(id), Some(version)) = (&policy.sop, policy.version) else { return Ok(None) };
-    let sop = rules.book.sops.iter().find(|s| s.id.0 == *id && s.version == version);
+    let sop = book.sops.iter().find(|s| s.id.0 == *id && s.version == version);
     sop.map(Some).ok_or_else(|| NodeError::NoSop(id.clone()))
 }
 

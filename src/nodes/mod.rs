@@ -8,6 +8,7 @@ mod facts;
 mod label;
 mod measure;
 mod policy;
+pub mod pra;
 mod remedy;
 mod settlement;
 pub mod text;

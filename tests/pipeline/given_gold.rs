@@ -15,7 +15,7 @@ use super::{BOOK, INDEX, PUBLIC, VERDICTS, answer, certain, ids, node, pipeline,
 const HALF_FEN: (&str, &str, &str, &str) = ("AB110165", "refund", "22.13", "22.12");
 
 /// Nobody may be asked: every finding is given.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Ask for Nobody {
     fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
@@ -32,7 +32,7 @@ fn run(id: NodeId, case: &Case, findings: &mut Findings, answers: &[Answer], thr
     findings.put(node.judge(case, findings, answers, rules).unwrap());
 }
 
-fn find(case: &Case, gold: &Gold, thresholds: &Thresholds) -> Findings {
+pub(super) fn find(case: &Case, gold: &Gold, thresholds: &Thresholds) -> Findings {
     let mut findings = Findings::default();
     let (scenes, goods) = (ids(&BOOK.taxonomy.scenes), ids(&BOOK.taxonomy.goods));
     let labels = answer([

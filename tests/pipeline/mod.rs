@@ -5,6 +5,7 @@ mod adversarial;
 mod determinism;
 mod given_gold;
 mod nodes;
+mod pra;
 mod retrieval;
 mod undetermined;
 
