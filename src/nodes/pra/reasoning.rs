@@ -8,7 +8,8 @@ use super::super::{
 use super::{Part, Worth, data, party, span, step};
 use crate::case::Case;
 use crate::judge::Probability;
-use crate::sop::facts::{Sufficiency, format_value};
+use crate::sop::duration::IntervalSet;
+use crate::sop::facts::{Fact, Sufficiency, format_value};
 use crate::sop::{Anchor, Measure, RuleBook, Sop};
 
 /// The most findings on items that are told one by one.
@@ -37,7 +38,7 @@ pub(super) fn parts(case: &Case, findings: &Findings, book: &RuleBook) -> Result
         parts.push(kept(proof(name, verdict, sop)));
     }
     parts.extend(measure.measures.iter().map(|m| kept(measured(m))));
-    let row = remedy.proposal.row.map_or_else(|| "无行可依".to_owned(), |row| format!("第{row}行"));
+    let row = remedy.proposal.row.map_or_else(|| "无行可依".to_owned(), |row| format!("第{row}行{}", when(sop, row)));
     let mut decided = format!("[决策]{row}；{}", doubt(remedy.certain));
     for fact in remedy.depends_on.iter().take(6) {
         decided += &format!("；取决于{}", fact_name(fact));
@@ -134,6 +135,25 @@ fn proof(name: &str, verdict: &PartyVerdict, sop: Option<&Sop>) -> String {
     text + &format!("；要求{asked}项 缺{}项", verdict.unmet.len())
 }
 
+/// What a row of the table, counted from 1, is for.
+fn when(sop: Option<&Sop>, row: usize) -> String {
+    let cells = sop.and_then(|s| Some((&s.columns, s.table.rows.get(row.checked_sub(1)?)?)));
+    let Some((columns, cells)) = cells else { return String::new() };
+    let cell = |(fact, set): (&Fact, &IntervalSet)| {
+        let says = match fact {
+            Fact::Buyer | Fact::Seller => {
+                let some = Sufficiency::ALL.into_iter().take(3).filter(|s| set.contains(s.index()));
+                some.map(sufficiency).collect::<Vec<_>>().join("或")
+            }
+            fact => fact.format(set).replace("<= ", "≤").replace(">= ", "≥").replace("> ", ">"),
+        };
+        let name = fact_name(&fact.to_string()).replace("举证", "");
+        (!fact.domain().within(set)).then(|| format!("{name}{says}"))
+    };
+    let told: Vec<String> = columns.iter().zip(cells).filter_map(cell).collect();
+    format!("（{}）", data(&told.join("，"), 80))
+}
+
 fn measured(m: &Measured) -> String {
     let value = m.value.map_or_else(|| "案卷未载".to_owned(), |v| format_value(m.id.fact().ty(), v));
     let words = m.span.as_ref().map_or_else(String::new, |s| format!("（“{}”）", data(&s.text, 24)));
@@ -152,7 +172,7 @@ fn measure_name(measure: Measure) -> &'static str {
 /// A fact's name; one of an open set as it is.
 fn fact_name(fact: &str) -> String {
     let known = match fact {
-        "elapsed" => "首报时间",
+        "elapsed" => "用时",
         "buyer" => "买家举证",
         "seller" => "商家举证",
         "severity_ratio" => "受损比例",
