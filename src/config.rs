@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::judge::{Device, JudgeConfig};
 use crate::lang::Lang;
-use crate::store::{StoreConfig, default_data_dir};
+use crate::store::{StoreConfig, TenantId, default_data_dir};
 
 /// Everything a command may need to know.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub judge: JudgeConfig,
     /// Which database.
     pub store: StoreConfig,
+    /// Whose records.
+    pub tenant: TenantId,
     /// The language of what people read.
     pub lang: Lang,
 }
@@ -30,6 +32,7 @@ struct File {
     pack: Option<PathBuf>,
     models: Option<PathBuf>,
     data_dir: Option<PathBuf>,
+    tenant: Option<TenantId>,
     lang: Option<Lang>,
     judge: Option<JudgeConfig>,
 }
@@ -50,6 +53,9 @@ pub struct ConfigArgs {
     /// The data folder of the private database, used when DATABASE_URL is not set
     #[arg(long, global = true, value_name = "DIR", env = "PRAETOR_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// Whose records to read and write [default: default]
+    #[arg(long, global = true, value_name = "NAME", env = "PRAETOR_TENANT")]
+    tenant: Option<TenantId>,
     /// Where models run: cpu or cuda
     #[arg(long, global = true, value_name = "DEVICE", env = "PRAETOR_DEVICE", value_parser = parse_device)]
     device: Option<Device>,
@@ -106,12 +112,14 @@ impl Config {
         let library = std::env::var_os("PRAETOR_ORT_LIB").filter(|v| !v.is_empty()).map(PathBuf::from);
         judge.library = library.or(judge.library.map(&in_file));
         let data_dir = args.data_dir.clone().or(file.data_dir.map(&in_file)).unwrap_or_else(default_data_dir);
+        let master_key = std::env::var_os("PRAETOR_MASTER_KEY").filter(|v| !v.is_empty()).map(PathBuf::from);
         let database_url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
         Ok(Self {
             pack: args.pack.clone().or(file.pack.map(&in_file)).unwrap_or_else(|| installed("sop_rules/demo")),
             models: args.models.clone().or(file.models.map(&in_file)).unwrap_or_else(|| installed("models")),
             judge,
-            store: StoreConfig { database_url, data_dir },
+            store: StoreConfig { database_url, data_dir, master_key },
+            tenant: args.tenant.clone().or(file.tenant).unwrap_or_default(),
             lang: args.lang.or(file.lang).unwrap_or_else(lang_of_environment),
         })
     }

@@ -64,6 +64,7 @@ pub struct Case {
     pub evidence: Vec<Evidence>,
     /// The carrier's events, in input order.
     pub logistics: Vec<LogisticsEvent>,
+    subject: String,
     hash: CaseHash,
     canonical: Box<[u8]>,
 }
@@ -223,6 +224,17 @@ impl Case {
     /// before any field is looked at.
     pub fn parse(bytes: &[u8]) -> Result<Case, CaseErrors> {
         parse::case(bytes)
+    }
+
+    /// Whose personal data this is: the text field `buyer_id` if the ticket carries a usable one, else `order:` and the
+    /// order's id.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The subject that an input speaks of which is no case, as far as it can be read.
+    pub fn subject_of(bytes: &[u8]) -> Option<String> {
+        parse::subject(&serde_json::from_slice(bytes).ok()?)
     }
 
     /// The SHA-256 of [`Case::canonical`].

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::error::CaseErrors;
 use super::hash::CaseHash;
+use super::ids::name;
 use super::reader::Reader;
 use super::{
     Case, Claim, Currency, Evidence, EvidenceId, Item, LogisticsEvent, MAX_BYTES, MAX_EVIDENCE, MAX_MESSAGES, Message,
@@ -32,6 +33,13 @@ fn canonical(value: &Value) -> Result<Vec<u8>, CaseErrors> {
     }
 }
 
+/// See [`Case::subject`]. An unknown field is never refused, so a `buyer_id` that is no id does not count.
+pub(super) fn subject(value: &Value) -> Option<String> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).and_then(|text| name(text).ok());
+    let order = || text(value.get("order").and_then(|order| order.get("order_id"))).map(|id| format!("order:{id}"));
+    text(value.get("buyer_id")).or_else(order)
+}
+
 fn ticket<'v>(reader: &mut Reader<'v>, value: &'v Value, canonical: Vec<u8>) -> Option<Case> {
     let mut o = reader.object(value)?;
     let ticket_id = o.required("ticket_id", Reader::parsed);
@@ -51,6 +59,7 @@ fn ticket<'v>(reader: &mut Reader<'v>, value: &'v Value, canonical: Vec<u8>) -> 
         dialogue: dialogue?,
         evidence: evidence?,
         logistics: logistics?,
+        subject: subject(value)?,
         hash: CaseHash::of(&canonical),
         canonical: canonical.into_boxed_slice(),
     })

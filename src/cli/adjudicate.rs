@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::decision::Outcome;
 use crate::lang::Lang;
 use crate::pipeline::{Decided, Pipeline};
-use crate::store::{NewDecision, NewRejection, NewRulebook, Store};
+use crate::store::{NewDecision, NewRejection, NewRulebook, Store, TenantStore};
 
 /// Arguments of `praetor adjudicate`.
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,8 @@ pub(super) async fn run(args: &AdjudicateArgs, config: &Config) -> anyhow::Resul
     let pipeline = open_pipeline(config)?;
     let store = if args.dry_run { None } else { Some(open_store(config, &pipeline).await?) };
     let progress = progress(input.size);
-    let tally = work(args, config, input, &pipeline, store.as_ref(), &progress).await;
+    let records = store.as_ref().map(|store| store.tenant(&config.tenant));
+    let tally = work(args, config, input, &pipeline, records.as_ref(), &progress).await;
     progress.finish_and_clear();
     if let Some(store) = store {
         store.close().await?;
@@ -98,7 +99,11 @@ async fn open_store(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Stor
     }
     let book = pipeline.book();
     let kept = NewRulebook { hash: book.hash().0, pack_id: book.head.id.clone(), bytes: book.canonical().to_vec() };
-    store.put_rulebook(&kept).await.context("cannot write; is the database migrated (praetor db migrate)?")?;
+    store
+        .tenant(&config.tenant)
+        .put_rulebook(&kept)
+        .await
+        .context("cannot write; is the database migrated (praetor db migrate)?")?;
     Ok(store)
 }
 
@@ -118,7 +123,7 @@ async fn work(
     config: &Config,
     input: Input,
     pipeline: &Pipeline,
-    store: Option<&Store>,
+    store: Option<&TenantStore>,
     progress: &ProgressBar,
 ) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
@@ -196,7 +201,7 @@ fn decide(pipeline: &Pipeline, batch: &[Raw], as_of: Option<Timestamp>) -> anyho
     tickets.collect::<Option<_>>().context("the pipeline gave fewer decisions than cases")
 }
 
-async fn record(store: &Store, source: &str, batch: &[Raw], tickets: &[Ticket]) -> anyhow::Result<()> {
+async fn record(store: &TenantStore, source: &str, batch: &[Raw], tickets: &[Ticket]) -> anyhow::Result<()> {
     let mut decisions = Vec::new();
     let mut rejections = Vec::new();
     for (raw, ticket) in batch.iter().zip(tickets) {
@@ -206,6 +211,7 @@ async fn record(store: &Store, source: &str, batch: &[Raw], tickets: &[Ticket]) 
                 source: source.to_owned(),
                 line: i64::try_from(raw.line)?,
                 errors: serde_json::to_string(errors)?,
+                subject: Case::subject_of(&raw.bytes),
                 input: raw.bytes.clone(),
             }),
         }
@@ -221,6 +227,7 @@ fn stored(case: &Case, decided: &Decided) -> anyhow::Result<NewDecision> {
         hex::decode(&d.case_hash)?.try_into().map_err(|_| anyhow::anyhow!("a case hash has 32 bytes"))?;
     Ok(NewDecision {
         id: d.id.clone(),
+        subject: case.subject().to_owned(),
         ticket_id: d.ticket_id.clone(),
         case_hash: hash,
         case: case.canonical().to_vec(),

@@ -4,8 +4,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::config::Config;
 use crate::lang::Lang;
-use crate::store::{Status, Store, StoreConfig};
+use crate::store::{Rows, Status, Store, StoreConfig};
 
 /// Look after the database.
 #[derive(Debug, clap::Args)]
@@ -26,21 +27,24 @@ enum DbCommand {
     Migrate,
     /// Print server, migrations and row counts; exits with 1 while migrations are pending
     Status,
+    /// List the tenants, or add the one that `--tenant` names
+    Tenants {
+        /// Add it
+        #[arg(long)]
+        add: bool,
+    },
     /// Stop the private server if no praetor process uses it
     Stop,
 }
 
 /// Runs the command. Fails with what to do about it.
-pub(super) async fn run(
-    args: &DbArgs,
-    config: &StoreConfig,
-    lang: Lang,
-    out: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: &DbArgs, whole: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let (config, lang) = (&whole.store, whole.lang);
     match args.command {
         DbCommand::Url { owner } => url(config, owner, lang, out).await?,
         DbCommand::Migrate => migrate(config, lang, out).await?,
-        DbCommand::Status => return status(config, lang, out).await,
+        DbCommand::Status => return status(whole, out).await,
+        DbCommand::Tenants { add } => tenants(whole, add, out).await?,
         DbCommand::Stop => {
             Store::stop(config).await?;
             writeln!(out, "{}", lang.pick("数据库服务已停止", "the database server is stopped"))?;
@@ -77,16 +81,30 @@ async fn migrate(config: &StoreConfig, lang: Lang, out: &mut impl Write) -> anyh
     Ok(())
 }
 
-async fn status(config: &StoreConfig, lang: Lang, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let store = Store::open(config).await?;
-    let status = store.status().await;
+async fn tenants(config: &Config, add: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let store = Store::open(&config.store).await?;
+    if add {
+        store.tenant(&config.tenant).found().await?;
+    }
+    let tenants = store.tenants().await;
     store.close().await?;
-    let status = status?;
-    print_status(&status, lang, out)?;
+    for tenant in tenants? {
+        writeln!(out, "{tenant}")?;
+    }
+    Ok(())
+}
+
+async fn status(config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let store = Store::open(&config.store).await?;
+    let status = store.status().await?;
+    let rows = if status.is_current() { Some(store.tenant(&config.tenant).rows().await?) } else { None };
+    store.close().await?;
+    print_status(&status, rows, config, out)?;
     Ok(if status.is_current() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn print_status(status: &Status, lang: Lang, out: &mut impl Write) -> io::Result<()> {
+fn print_status(status: &Status, rows: Option<Rows>, config: &Config, out: &mut impl Write) -> io::Result<()> {
+    let lang = config.lang;
     writeln!(out, "PostgreSQL  {}", status.server_version)?;
     writeln!(out, "{}  {}", lang.pick("地址      ", "address   "), status.url)?;
     if let Some(cluster) = &status.cluster {
@@ -98,16 +116,18 @@ fn print_status(status: &Status, lang: Lang, out: &mut impl Write) -> io::Result
             if migration.applied { lang.pick("已执行", "applied") } else { lang.pick("待执行", "pending") };
         writeln!(out, "  {:04} {}  {state}", migration.version, migration.name)?;
     }
-    let Some(rows) = status.rows else {
+    let Some(rows) = rows else {
         return writeln!(out, "{}", lang.pick("请先执行 praetor db migrate", "run `praetor db migrate` first"));
     };
-    writeln!(out, "{}", lang.pick("记录数", "rows"))?;
+    writeln!(out, "{} ({})", lang.pick("记录数", "rows"), config.tenant)?;
     for (table, count) in [
         ("decisions", rows.decisions),
         ("traces", rows.traces),
         ("cases", rows.cases),
         ("rulebooks", rows.rulebooks),
         ("rejections", rows.rejections),
+        ("records", rows.records),
+        ("leaves", rows.leaves),
     ] {
         writeln!(out, "  {table:<10} {count}")?;
     }

@@ -106,7 +106,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Show(args) => show::run(&args, &config, &mut out).await,
         Command::Eval(args) => eval::run(&args, &config, &mut out),
         Command::Sop(args) => sop::run(&args, &config, &mut out),
-        Command::Db(args) => db::run(&args, &config.store, config.lang, &mut out).await,
+        Command::Db(args) => db::run(&args, &config, &mut out).await,
         Command::Doctor => doctor::run(&config, &mut out).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "praetor", &mut out);

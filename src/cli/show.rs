@@ -3,11 +3,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
+use super::adjudicate::Format;
 use super::render;
 use crate::config::Config;
-use crate::store::{Store, StoredDecision};
+use crate::lang::Lang;
+use crate::store::{Body, Erased, Store, StoredDecision, TenantStore};
 
 /// Arguments of `praetor show`.
 #[derive(Debug, clap::Args)]
@@ -15,8 +18,8 @@ pub(super) struct ShowArgs {
     /// A decision's id (dec_…) or a ticket's id
     id: String,
     /// How it is printed; json: the recorded bytes
-    #[arg(long, value_enum, default_value_t = super::adjudicate::Format::Text)]
-    format: super::adjudicate::Format,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
     /// Print the trace too (json)
     #[arg(long)]
     trace: bool,
@@ -24,30 +27,28 @@ pub(super) struct ShowArgs {
 
 pub(super) async fn run(args: &ShowArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let store = Store::open(&config.store).await?;
-    let found = find(&store, &args.id).await;
-    let mut traces = Vec::new();
-    if let (Ok(found), true) = (&found, args.trace) {
-        for decision in found {
-            traces.push(store.trace(&decision.id).await?);
-        }
-    }
+    let found = find(&store.tenant(&config.tenant), args).await;
     store.close().await?;
     let found = found?;
     if found.is_empty() {
         let id = &args.id;
         anyhow::bail!("{}", config.lang.pick(format!("没有 `{id}` 的决定"), format!("there is no decision of `{id}`")));
     }
-    for (i, decision) in found.iter().enumerate() {
-        if args.format == super::adjudicate::Format::Json {
-            out.write_all(&decision.body)?;
-            writeln!(out)?;
-        } else {
-            let value: Value = serde_json::from_slice(&decision.body)?;
-            write!(out, "{}", render::decision(&value, config.lang))?;
-            let at = decision.created_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-            writeln!(out, "   {}: {at}\n", config.lang.pick("记录时间", "Recorded at"))?;
+    for (decision, trace) in &found {
+        match (&decision.body, args.format) {
+            (Body::Erased(erased), _) => writeln!(out, "{}\n", erasure(&decision.id, erased, config.lang))?,
+            (Body::Kept(body), Format::Json) => {
+                out.write_all(body)?;
+                writeln!(out)?;
+            }
+            (Body::Kept(body), Format::Text) => {
+                let value: Value = serde_json::from_slice(body)?;
+                write!(out, "{}", render::decision(&value, config.lang))?;
+                let at = time(decision.created_at);
+                writeln!(out, "   {}: {at}\n", config.lang.pick("记录时间", "Recorded at"))?;
+            }
         }
-        if let Some(Some(trace)) = traces.get(i) {
+        if let Some(Body::Kept(trace)) = trace {
             out.write_all(trace)?;
             writeln!(out)?;
         }
@@ -55,11 +56,30 @@ pub(super) async fn run(args: &ShowArgs, config: &Config, out: &mut impl Write) 
     Ok(ExitCode::SUCCESS)
 }
 
-async fn find(store: &Store, id: &str) -> anyhow::Result<Vec<StoredDecision>> {
-    if id.starts_with("dec_")
-        && let Some(found) = store.decision(id).await?
-    {
-        return Ok(vec![found]);
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// What is said of a decision that was erased.
+fn erasure(id: &str, erased: &Erased, lang: Lang) -> String {
+    let (by, at) = (&erased.by, time(erased.at));
+    match lang {
+        Lang::Zh => format!("{id}：内容已于 {at} 删除（{by}）；账本中的证明仍然有效"),
+        Lang::En => format!("{id}: its text was erased at {at} ({by}); its proofs in the ledger stand"),
     }
-    Ok(store.by_ticket(id).await?)
+}
+
+/// The decisions of that id or ticket, with their traces if these are asked for.
+async fn find(store: &TenantStore, args: &ShowArgs) -> anyhow::Result<Vec<(StoredDecision, Option<Body>)>> {
+    let by_id = if args.id.starts_with("dec_") { store.decision(&args.id).await? } else { None };
+    let decisions = match by_id {
+        Some(decision) => vec![decision],
+        None => store.by_ticket(&args.id).await?,
+    };
+    let mut found = Vec::with_capacity(decisions.len());
+    for decision in decisions {
+        let trace = if args.trace { store.trace(&decision.id).await? } else { None };
+        found.push((decision, trace));
+    }
+    Ok(found)
 }

@@ -16,6 +16,14 @@ pub struct StoreConfig {
     pub database_url: Option<String>,
     /// The data folder.
     pub data_dir: PathBuf,
+    /// The file of the master key; by default `master.key` below `data_dir`.
+    pub master_key: Option<PathBuf>,
+}
+
+impl StoreConfig {
+    pub(super) fn master_key(&self) -> PathBuf {
+        self.master_key.clone().unwrap_or_else(|| self.data_dir.join("master.key"))
+    }
 }
 
 impl fmt::Debug for StoreConfig {

@@ -1,6 +1,7 @@
 //! What can go wrong in the store. Messages speak of the store; what the driver said is only in `source`.
 
 use super::embedded::EmbeddedError;
+use super::kms::KmsError;
 
 /// The cause kept behind a store error.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -73,6 +74,26 @@ pub enum StoreError {
         /// What showed it, if not the hash.
         source: Option<Source>,
     },
+    /// The master key cannot be used.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
+    /// The tenant is not known.
+    #[error("there is no such tenant; add it with `praetor db tenants --add`")]
+    NoTenant {
+        /// The driver's reason.
+        source: Source,
+    },
+    /// The key of a record was destroyed.
+    #[error("erased on {at} by {by}")]
+    Erased {
+        /// The record that says why.
+        by: String,
+        /// When.
+        at: chrono::DateTime<chrono::Utc>,
+    },
+    /// The database answered something else than it was asked.
+    #[error("the database gave a row that nobody asked for")]
+    Raced,
     /// An argument the database cannot hold.
     #[error("{what} cannot be stored")]
     Argument {
@@ -96,11 +117,13 @@ impl StoreError {
     pub(super) fn query(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| {
             let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned();
+            let constraint = error.as_database_error().and_then(|e| e.constraint()).unwrap_or_default();
             let reason = || error.as_database_error().map(|e| e.message().to_owned()).unwrap_or_default();
             match code.as_str() {
                 // undefined table, schema or role
                 "42P01" | "3F000" | "22023" => Self::NotMigrated { source: error.into() },
                 "42501" => Self::Privilege { reason: reason(), source: error.into() },
+                "23503" if constraint.ends_with("_tenant_fkey") => Self::NoTenant { source: error.into() },
                 "23001" => Self::AppendOnly { reason: reason(), source: error.into() },
                 _ => Self::Query { what, source: error.into() },
             }

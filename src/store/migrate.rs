@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use super::Store;
 use super::config::As;
 use super::error::StoreError;
-use super::model::{MigrationStatus, Rows, Status};
+use super::model::{MigrationStatus, Status};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// Lies in our schema: one schema holds all that is ours.
@@ -33,7 +33,7 @@ impl Store {
         connection.close().await.map_err(StoreError::query("close"))
     }
 
-    /// Server, address, migrations and row counts.
+    /// Server, address and migrations.
     pub async fn status(&self) -> Result<Status, StoreError> {
         let mut connection = self.connect(As::Itself).await?;
         let server_version = sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#)
@@ -42,7 +42,7 @@ impl Store {
             .map_err(StoreError::query("ask for the version"))?;
         let applied = applied(&mut connection).await?;
         connection.close().await.map_err(StoreError::query("close"))?;
-        let migrations: Vec<_> = MIGRATIONS
+        let migrations = MIGRATIONS
             .iter()
             .filter(|migration| migration.migration_type.is_up_migration())
             .map(|migration| MigrationStatus {
@@ -51,29 +51,13 @@ impl Store {
                 applied: applied.contains(&migration.version),
             })
             .collect();
-        let complete = migrations.iter().all(|migration| migration.applied);
         Ok(Status {
             // "15.6 (Debian 15.6-0+deb12u1)"
             server_version: server_version.split_whitespace().next().unwrap_or_default().to_owned(),
             url: self.url(),
             cluster: self.cluster.as_ref().map(|cluster| cluster.data().to_owned()),
             migrations,
-            rows: if complete { Some(self.rows().await?) } else { None },
         })
-    }
-
-    async fn rows(&self) -> Result<Rows, StoreError> {
-        sqlx::query_as!(
-            Rows,
-            r#"SELECT (SELECT count(*) FROM praetor.decisions) AS "decisions!",
-                      (SELECT count(*) FROM praetor.traces) AS "traces!",
-                      (SELECT count(*) FROM praetor.cases) AS "cases!",
-                      (SELECT count(*) FROM praetor.rulebooks) AS "rulebooks!",
-                      (SELECT count(*) FROM praetor.rejections) AS "rejections!""#
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(StoreError::query("count the rows"))
     }
 
     async fn bootstrap(&self) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
-//! Everything that is kept, in PostgreSQL: decisions with their traces and cases, rule books, quarantined inputs.
-//! The only module with SQL. It appends and reads; it never changes or removes a record, and its runtime role could not.
-//! It deals in strings and bytes and knows nothing of what they mean.
+//! Everything that is kept, in PostgreSQL: decisions with their traces and cases, rule books, quarantined inputs, and the
+//! ledger over them. The only module with SQL. It appends and reads; it never changes or removes a record, and its runtime
+//! role could not. What can go is a subject's key, and with it what was sealed. It deals in strings and bytes and knows
+//! nothing of what they mean.
 //!
 //! Queries are checked at compile time against the committed `.sqlx` folder (`.cargo/config.toml` sets SQLX_OFFLINE, so
 //! a DATABASE_URL in the environment never reaches the compiler). After a change to a query or a migration,
@@ -17,12 +18,20 @@
 mod config;
 pub mod embedded;
 mod error;
+mod keys;
+mod kms;
+mod leaves;
 mod migrate;
 mod model;
 mod pack;
 mod read;
+mod records;
+mod seal;
+mod tenant;
 mod write;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 use std::time::Duration;
 
 use sqlx::postgres::PgPoolOptions;
@@ -33,10 +42,12 @@ use embedded::{Cluster, EmbeddedError, Left};
 
 pub use config::{StoreConfig, default_data_dir};
 pub use error::{Source, StoreError};
+pub use kms::{FileKms, Kms, KmsError, Wrapped};
 pub use model::{
-    Hash, MigrationStatus, NewDecision, NewRejection, NewRulebook, Recorded, Rows, Status, StoredDecision,
-    StoredRejection,
+    Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, NewRulebook, RecordKind, Recorded, Rows,
+    Status, StoredDecision, StoredRecord, StoredRejection,
 };
+pub use tenant::{NotATenant, TenantId, TenantStore};
 
 /// The PostgreSQL programs that a private server would use.
 pub fn postgres_found() -> Result<String, StoreError> {
@@ -51,6 +62,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The open store. Close it when done: the last user of a private server stops it.
 pub struct Store {
     pool: PgPool,
+    kms: Arc<dyn Kms>,
+    month: Arc<AtomicI32>,
     address: Address,
     cluster: Option<Cluster>,
 }
@@ -76,10 +89,32 @@ impl Store {
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(address.options(As::App));
-        let store = Self { pool, address, cluster };
+        let kms = Arc::new(FileKms::open(&config.master_key())?);
+        let store = Self { pool, kms, month: Arc::default(), address, cluster };
         // The runtime role may not exist yet: only see that somebody is there.
         store.connect(As::Itself).await?.close().await.map_err(StoreError::query("close"))?;
         Ok(store)
+    }
+
+    /// The store as a tenant sees it.
+    pub fn tenant(&self, tenant: &TenantId) -> TenantStore {
+        TenantStore {
+            pool: self.pool.clone(),
+            kms: Arc::clone(&self.kms),
+            tenant: tenant.clone(),
+            month: Arc::clone(&self.month),
+        }
+    }
+
+    /// All tenants.
+    pub async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        let mut tx = tenant::begin_for_all(&self.pool).await?;
+        let names = sqlx::query_scalar!("SELECT tenant FROM praetor.tenants ORDER BY tenant")
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::query("list the tenants"))?;
+        let damaged = |id: String| move |_| StoreError::Damaged { what: "tenant", id, source: None };
+        names.into_iter().map(|name| name.parse().map_err(damaged(name))).collect()
     }
 
     /// The address, without password; for a private server, as the runtime role.

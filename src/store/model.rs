@@ -2,14 +2,104 @@
 
 use chrono::{DateTime, Utc};
 
+use super::error::StoreError;
+
 /// A SHA-256.
 pub type Hash = [u8; 32];
+
+/// What is sealed in a record: its text, or what is left of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// The bytes.
+    Kept(Vec<u8>),
+    /// The key was destroyed. The record's leaf and its proofs stand.
+    Erased(Erased),
+}
+
+/// An erasure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// The record of kind `erasure` that says why.
+    pub by: String,
+    /// When, by the database's clock.
+    pub at: DateTime<Utc>,
+}
+
+impl Body {
+    /// The bytes; an error if they were erased.
+    pub fn kept(&self) -> Result<&[u8], StoreError> {
+        match self {
+            Self::Kept(bytes) => Ok(bytes),
+            Self::Erased(erased) => Err(StoreError::Erased { by: erased.by.clone(), at: erased.at }),
+        }
+    }
+}
+
+/// What a record with a leaf is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKind {
+    /// A decision.
+    Decision,
+    /// What a person decided.
+    Review,
+    /// Somebody contests a decision.
+    Appeal,
+    /// Rules were put in force.
+    SopPublication,
+    /// A threshold with its guarantee.
+    Certificate,
+    /// A subject's key was destroyed.
+    Erasure,
+    /// A privileged action, such as a legal hold.
+    Access,
+}
+
+impl RecordKind {
+    /// The name in the database and in what is exported.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decision => "decision",
+            Self::Review => "review",
+            Self::Appeal => "appeal",
+            Self::SopPublication => "sop_publication",
+            Self::Certificate => "certificate",
+            Self::Erasure => "erasure",
+            Self::Access => "access",
+        }
+    }
+}
+
+/// A record to append that is no decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Its id, unique among its kind.
+    pub id: String,
+    /// Whose personal data is in it; None for nobody's.
+    pub subject: Option<String>,
+    /// Its canonical bytes.
+    pub body: Vec<u8>,
+}
+
+/// A record that is no decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// Its id, unique among its kind.
+    pub id: String,
+    /// Position in the order of records.
+    pub seq: i64,
+    /// Its canonical bytes.
+    pub body: Body,
+    /// When it was recorded, by the database's clock.
+    pub created_at: DateTime<Utc>,
+}
 
 /// A decision to record, with all that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDecision {
     /// Content-addressed id, `dec_…`.
     pub id: String,
+    /// Whose personal data it holds; not empty.
+    pub subject: String,
     /// The ticket decided upon.
     pub ticket_id: String,
     /// Hash of the case file.
@@ -48,7 +138,7 @@ pub struct Recorded {
 pub struct StoredDecision {
     /// Content-addressed id, `dec_…`.
     pub id: String,
-    /// Position in the order of recording.
+    /// Position in the order of records.
     pub seq: i64,
     /// The ticket decided upon.
     pub ticket_id: String,
@@ -67,7 +157,7 @@ pub struct StoredDecision {
     /// Compensation in fen.
     pub compensation_fen: Option<i64>,
     /// The whole decision, canonical JSON.
-    pub body: Vec<u8>,
+    pub body: Body,
     /// When it was recorded, by the database's clock.
     pub created_at: DateTime<Utc>,
 }
@@ -81,6 +171,8 @@ pub struct NewRejection {
     pub line: i64,
     /// What is wrong, as a JSON text.
     pub errors: String,
+    /// Whose personal data it holds, if that can be told; else it is a subject of its own, `input:` and its SHA-256.
+    pub subject: Option<String>,
     /// The input's bytes.
     pub input: Vec<u8>,
 }
@@ -95,9 +187,9 @@ pub struct StoredRejection {
     /// Line in it, from 1.
     pub line: i64,
     /// What is wrong, as a JSON text.
-    pub errors: String,
+    pub errors: Body,
     /// The input's bytes.
-    pub input: Vec<u8>,
+    pub input: Body,
     /// When it was recorded, by the database's clock.
     pub created_at: DateTime<Utc>,
 }
@@ -124,7 +216,7 @@ pub struct MigrationStatus {
     pub applied: bool,
 }
 
-/// Row counts of the tables.
+/// Row counts of a tenant's tables.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rows {
     /// Decisions.
@@ -137,6 +229,10 @@ pub struct Rows {
     pub rulebooks: i64,
     /// Quarantined inputs.
     pub rejections: i64,
+    /// Records of other kinds.
+    pub records: i64,
+    /// Leaves of the ledger, pending ones included.
+    pub leaves: i64,
 }
 
 /// The state of the database.
@@ -150,8 +246,6 @@ pub struct Status {
     pub cluster: Option<std::path::PathBuf>,
     /// All migrations this program knows, in order.
     pub migrations: Vec<MigrationStatus>,
-    /// Row counts; None before migration.
-    pub rows: Option<Rows>,
 }
 
 impl Status {

@@ -1,4 +1,4 @@
-//! Packing of what is stored compressed, and the hashes that guard it.
+//! Packing of what is stored compressed, and its hash.
 
 use sha2::{Digest, Sha256};
 
@@ -22,9 +22,4 @@ pub(super) fn unpack(what: &'static str, id: &str, packed: &[u8]) -> Result<Vec<
 
 pub(super) fn sha256(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
-}
-
-/// The bytes, if they are what their hash says.
-pub(super) fn proven(what: &'static str, id: &str, bytes: Vec<u8>, hash: &[u8]) -> Result<Vec<u8>, StoreError> {
-    if sha256(&bytes) == hash { Ok(bytes) } else { Err(StoreError::Damaged { what, id: id.to_owned(), source: None }) }
 }

@@ -1,11 +1,14 @@
-//! Reads records back. Whatever carries a hash is checked against it before it is handed out.
+//! Reads records back. Whatever carries a hash is checked against it before it is handed out; what was sealed for
+//! another place does not open.
 
-use super::Store;
 use super::error::StoreError;
-use super::model::{Hash, StoredDecision, StoredRejection};
-use super::pack::{proven, unpack};
+use super::keys::{Joined, joined};
+use super::model::{Body, Hash, StoredDecision, StoredRejection};
+use super::pack::{sha256, unpack};
+use super::seal::Key;
+use super::tenant::{Intent, TenantStore};
 
-/// A row of `decisions` as the driver gives it.
+/// A row of `decisions`, its leaf and its key, as the driver gives it.
 struct DecisionRow {
     id: String,
     seq: i64,
@@ -17,19 +20,72 @@ struct DecisionRow {
     remedy_kind: Option<String>,
     refund_fen: Option<i64>,
     compensation_fen: Option<i64>,
-    body: Vec<u8>,
-    body_sha256: Vec<u8>,
+    sealed: Vec<u8>,
+    commitment: Vec<u8>,
     created_at: chrono::DateTime<chrono::Utc>,
+    subject: Option<String>,
+    wrapped: Option<Vec<u8>>,
+    master: Option<String>,
+    erased_by: Option<String>,
+    erased_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-impl TryFrom<DecisionRow> for StoredDecision {
-    type Error = StoreError;
+/// Decisions with their leaves and keys; what follows FROM is all that differs between the ways to find them.
+macro_rules! decisions {
+    ($from:tt, $($argument:expr),*) => {
+        sqlx::query_as!(
+            DecisionRow,
+            r#"SELECT d.id, d.seq, d.ticket_id, d.case_hash, d.outcome, d.sop_id, d.sop_version, d.remedy_kind,
+                      d.refund_fen, d.compensation_fen, d.sealed, l.commitment, d.created_at,
+                      k.subject AS "subject?", k.wrapped AS "wrapped?", k.master AS "master?",
+                      e.record_id AS "erased_by?", e.created_at AS "erased_at?"
+               FROM praetor.decisions d JOIN praetor.leaves l ON l.seq = d.seq AND l.created_at = d.created_at
+               LEFT JOIN praetor.subject_keys k ON k.id = d.key_id
+               LEFT JOIN praetor.erasures e ON e.key_id = d.key_id "#
+                + $from,
+            $($argument),*
+        )
+    };
+}
 
-    fn try_from(row: DecisionRow) -> Result<Self, StoreError> {
+impl TenantStore {
+    /// The decision with this id.
+    pub async fn decision(&self, id: &str) -> Result<Option<StoredDecision>, StoreError> {
+        let mut tx = self.begin(Intent::Read).await?;
+        let row = decisions!("WHERE l.kind = 'decision' AND l.record_id = $1", id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(StoreError::query("read a decision"))?;
+        row.map(|row| self.stored_decision(row)).transpose()
+    }
+
+    /// All decisions on a ticket, newest first.
+    pub async fn by_ticket(&self, ticket_id: &str) -> Result<Vec<StoredDecision>, StoreError> {
+        let mut tx = self.begin(Intent::Read).await?;
+        let rows = decisions!("WHERE d.ticket_id = $1 ORDER BY d.seq DESC", ticket_id)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::query("read a ticket's decisions"))?;
+        rows.into_iter().map(|row| self.stored_decision(row)).collect()
+    }
+
+    /// Decisions after a place in the order of records (0: from the first), at most `limit`.
+    pub async fn list_decisions(&self, after: i64, limit: i64) -> Result<Vec<StoredDecision>, StoreError> {
+        let mut tx = self.begin(Intent::Read).await?;
+        let rows = decisions!("WHERE d.seq > $1 ORDER BY d.seq LIMIT $2", after, limit)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(StoreError::query("read decisions"))?;
+        rows.into_iter().map(|row| self.stored_decision(row)).collect()
+    }
+
+    fn stored_decision(&self, row: DecisionRow) -> Result<StoredDecision, StoreError> {
+        let joined = joined!(row);
+        let committed = |key: &Key, body: &[u8]| key.commitment(&row.id, body) == *row.commitment;
+        let body = self.open("decision", &row.id, &row.sealed, joined, committed)?;
         let damaged = || StoreError::Damaged { what: "decision", id: row.id.clone(), source: None };
-        Ok(Self {
+        Ok(StoredDecision {
             case_hash: Hash::try_from(row.case_hash.as_slice()).map_err(|_| damaged())?,
-            body: proven("decision", &row.id, row.body, &row.body_sha256)?,
             id: row.id,
             seq: row.seq,
             ticket_id: row.ticket_id,
@@ -39,65 +95,54 @@ impl TryFrom<DecisionRow> for StoredDecision {
             remedy_kind: row.remedy_kind,
             refund_fen: row.refund_fen,
             compensation_fen: row.compensation_fen,
+            body,
             created_at: row.created_at,
         })
     }
-}
-
-impl Store {
-    /// The decision with this id.
-    pub async fn decision(&self, id: &str) -> Result<Option<StoredDecision>, StoreError> {
-        let row = sqlx::query_as!(
-            DecisionRow,
-            r#"SELECT id, seq, ticket_id, case_hash, outcome, sop_id, sop_version, remedy_kind, refund_fen,
-                      compensation_fen, body, body_sha256, created_at
-               FROM praetor.decisions WHERE id = $1"#,
-            id,
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(StoreError::query("read a decision"))?;
-        row.map(StoredDecision::try_from).transpose()
-    }
-
-    /// All decisions on a ticket, newest first.
-    pub async fn by_ticket(&self, ticket_id: &str) -> Result<Vec<StoredDecision>, StoreError> {
-        let rows = sqlx::query_as!(
-            DecisionRow,
-            r#"SELECT id, seq, ticket_id, case_hash, outcome, sop_id, sop_version, remedy_kind, refund_fen,
-                      compensation_fen, body, body_sha256, created_at
-               FROM praetor.decisions WHERE ticket_id = $1 ORDER BY seq DESC"#,
-            ticket_id,
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::query("read a ticket's decisions"))?;
-        rows.into_iter().map(StoredDecision::try_from).collect()
-    }
 
     /// The trace of a decision, canonical JSON.
-    pub async fn trace(&self, decision_id: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = sqlx::query!("SELECT packed, sha256 FROM praetor.traces WHERE decision_id = $1", decision_id)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::query("read a trace"))?;
-        row.map(|row| proven("trace", decision_id, unpack("trace", decision_id, &row.packed)?, &row.sha256)).transpose()
+    pub async fn trace(&self, decision_id: &str) -> Result<Option<Body>, StoreError> {
+        let mut tx = self.begin(Intent::Read).await?;
+        let row = sqlx::query!(
+            r#"SELECT t.sealed, k.subject AS "subject?", k.wrapped AS "wrapped?", k.master AS "master?",
+                      e.record_id AS "erased_by?", e.created_at AS "erased_at?"
+               FROM praetor.leaves l JOIN praetor.traces t ON t.seq = l.seq AND t.created_at = l.created_at
+               LEFT JOIN praetor.subject_keys k ON k.id = t.key_id LEFT JOIN praetor.erasures e ON e.key_id = t.key_id
+               WHERE l.kind = 'decision' AND l.record_id = $1"#,
+            decision_id,
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::query("read a trace"))?;
+        let Some(row) = row else { return Ok(None) };
+        let joined = joined!(row);
+        self.open("trace", decision_id, &row.sealed, joined, |_, _| true).map(Some)
     }
 
-    /// The case file with this hash, canonical JSON.
-    pub async fn case(&self, hash: &Hash) -> Result<Option<Vec<u8>>, StoreError> {
-        let packed = sqlx::query_scalar!("SELECT packed FROM praetor.cases WHERE case_hash = $1", hash)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::query("read a case"))?;
-        let id = hex::encode(hash);
-        packed.map(|packed| proven("case", &id, unpack("case", &id, &packed)?, hash)).transpose()
+    /// The case file with this hash, canonical JSON. Erased only if every copy is.
+    pub async fn case(&self, hash: &Hash) -> Result<Option<Body>, StoreError> {
+        let mut tx = self.begin(Intent::Read).await?;
+        let row = sqlx::query!(
+            r#"SELECT c.sealed, k.subject AS "subject?", k.wrapped AS "wrapped?", k.master AS "master?",
+                      e.record_id AS "erased_by?", e.created_at AS "erased_at?"
+               FROM praetor.case_keys n JOIN praetor.cases c ON c.seq = n.seq AND c.created_at = n.created_at
+               LEFT JOIN praetor.subject_keys k ON k.id = c.key_id LEFT JOIN praetor.erasures e ON e.key_id = c.key_id
+               WHERE n.case_hash = $1 ORDER BY k.id IS NULL, n.seq DESC LIMIT 1"#,
+            hash,
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::query("read a case"))?;
+        let Some(row) = row else { return Ok(None) };
+        let joined = joined!(row);
+        self.open("case", &hex::encode(hash), &row.sealed, joined, |_, text| sha256(text) == *hash).map(Some)
     }
 
     /// The rule book with this hash.
     pub async fn rulebook(&self, hash: &Hash) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut tx = self.begin(Intent::Read).await?;
         let packed = sqlx::query_scalar!("SELECT packed FROM praetor.rulebooks WHERE hash = $1", hash)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&mut *tx)
             .await
             .map_err(StoreError::query("read a rule book"))?;
         packed.map(|packed| unpack("rule book", &hex::encode(hash), &packed)).transpose()
@@ -105,22 +150,29 @@ impl Store {
 
     /// Quarantined inputs from one place, in order of recording.
     pub async fn rejections(&self, source: &str) -> Result<Vec<StoredRejection>, StoreError> {
+        let mut tx = self.begin(Intent::Read).await?;
         let rows = sqlx::query!(
-            r#"SELECT id, input_sha256, source, line, errors::text AS "errors!", packed, created_at
-               FROM praetor.rejections WHERE source = $1 ORDER BY id"#,
+            r#"SELECT n.seq, n.input_sha256, n.source, n.line, r.sealed, r.sealed_errors, n.created_at,
+                      k.subject AS "subject?", k.wrapped AS "wrapped?", k.master AS "master?",
+                      e.record_id AS "erased_by?", e.created_at AS "erased_at?"
+               FROM praetor.rejection_keys n JOIN praetor.rejections r ON r.seq = n.seq AND r.created_at = n.created_at
+               LEFT JOIN praetor.subject_keys k ON k.id = r.key_id LEFT JOIN praetor.erasures e ON e.key_id = r.key_id
+               WHERE n.source = $1 ORDER BY n.seq"#,
             source,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *tx)
         .await
         .map_err(StoreError::query("read rejections"))?;
         let stored = rows.into_iter().map(|row| {
-            let id = row.id.to_string();
+            let id = row.seq.to_string();
+            let joined = || joined!(row);
+            let whole = |_: &Key, text: &[u8]| sha256(text) == *row.input_sha256;
             Ok(StoredRejection {
-                id: row.id,
+                id: row.seq,
+                errors: self.open("rejection errors", &id, &row.sealed_errors, joined(), |_, _| true)?,
+                input: self.open("rejection", &id, &row.sealed, joined(), whole)?,
                 source: row.source,
                 line: row.line,
-                errors: row.errors,
-                input: proven("rejection", &id, unpack("rejection", &id, &row.packed)?, &row.input_sha256)?,
                 created_at: row.created_at,
             })
         });

@@ -1,87 +1,140 @@
 //! Appends records, many at a time, each call in one transaction. What is there already is left as it is: recording the
 //! same thing twice changes nothing, recording something else under the same id is an error.
 
-use super::Store;
-use super::error::StoreError;
-use super::model::{Hash, NewDecision, NewRejection, NewRulebook, Recorded};
-use super::pack::{pack, sha256};
+use std::collections::HashMap;
 
-impl Store {
-    /// Records decisions with their cases and traces, all or none.
+use sqlx::PgTransaction;
+
+use super::error::StoreError;
+use super::keys::SubjectKey;
+use super::leaves::NewLeaf;
+use super::model::{Hash, NewDecision, NewRejection, NewRulebook, RecordKind, Recorded};
+use super::pack::{pack, sha256};
+use super::tenant::{Intent, TenantStore, commit};
+
+/// A decision that was not there yet: its place in the order of records, and its key.
+struct Fresh<'a> {
+    seq: i64,
+    new: &'a NewDecision,
+    key: &'a SubjectKey,
+}
+
+impl TenantStore {
+    /// Records decisions with their cases, traces and pending leaves, all or none.
     pub async fn record(&self, decisions: &[NewDecision]) -> Result<Recorded, StoreError> {
+        if decisions.is_empty() {
+            return Ok(Recorded::default());
+        }
         // One order for everybody, so that two writers of the same ids wait for each other and never deadlock.
         let mut order: Vec<&NewDecision> = decisions.iter().collect();
         order.sort_by(|a, b| a.id.cmp(&b.id));
 
-        let mut tx = self.pool.begin().await.map_err(StoreError::query("begin"))?;
-        self.insert_cases(&mut tx, &order).await?;
-        let shas: Vec<Hash> = order.iter().map(|d| sha256(&d.body)).collect();
-        let ids: Vec<&str> = order.iter().map(|d| d.id.as_str()).collect();
-        let sha_column: Vec<&[u8]> = shas.iter().map(Hash::as_slice).collect();
-        let inserted = sqlx::query!(
-            r#"INSERT INTO praetor.decisions (id, ticket_id, case_hash, outcome, sop_id, sop_version, remedy_kind,
-                                              refund_fen, compensation_fen, body, body_sha256)
-               SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::int[], $7::text[],
-                                    $8::bigint[], $9::bigint[], $10::bytea[], $11::bytea[])
-               ON CONFLICT (id) DO NOTHING"#,
-            &ids as _,
-            &order.iter().map(|d| d.ticket_id.as_str()).collect::<Vec<_>>() as _,
-            &order.iter().map(|d| d.case_hash.as_slice()).collect::<Vec<_>>() as _,
-            &order.iter().map(|d| d.outcome.as_str()).collect::<Vec<_>>() as _,
-            &order.iter().map(|d| d.sop_id.as_deref()).collect::<Vec<_>>() as _,
-            &order.iter().map(|d| d.sop_version).collect::<Vec<_>>() as _,
-            &order.iter().map(|d| d.remedy_kind.as_deref()).collect::<Vec<_>>() as _,
-            &order.iter().map(|d| d.refund_fen).collect::<Vec<_>>() as _,
-            &order.iter().map(|d| d.compensation_fen).collect::<Vec<_>>() as _,
-            &order.iter().map(|d| d.body.as_slice()).collect::<Vec<_>>() as _,
-            &sha_column as _,
-        )
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::query("record decisions"))?
-        .rows_affected();
-
-        // A later statement sees what a concurrent writer committed while ours waited for it.
-        let conflicts = sqlx::query_scalar!(
-            r#"SELECT DISTINCT d.id FROM unnest($1::text[], $2::bytea[]) AS new(id, sha)
-               JOIN praetor.decisions d USING (id) WHERE d.body_sha256 <> new.sha ORDER BY d.id LIMIT 20"#,
-            &ids as _,
-            &sha_column as _,
-        )
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(StoreError::query("compare decisions"))?;
-        if !conflicts.is_empty() {
-            return Err(StoreError::Conflict { ids: conflicts });
+        let mut tx = self.begin(Intent::Write).await?;
+        let keys = self.keys(&mut tx, order.iter().map(|d| d.subject.as_str())).await?;
+        let key_of = |d: &NewDecision| keys.get(&d.subject).ok_or(StoreError::Raced);
+        let mut leaves = Vec::with_capacity(order.len());
+        for d in &order {
+            let key = key_of(d)?;
+            leaves.push(NewLeaf { id: &d.id, key_id: key.id, commitment: key.key.commitment(&d.id, &d.body) });
         }
-
-        let packed = order.iter().map(|d| pack(&d.trace)).collect::<Result<Vec<_>, _>>()?;
-        let traced: Vec<Hash> = order.iter().map(|d| sha256(&d.trace)).collect();
-        sqlx::query!(
-            r#"INSERT INTO praetor.traces (decision_id, packed, sha256)
-               SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[]) ON CONFLICT (decision_id) DO NOTHING"#,
-            &ids as _,
-            &packed,
-            &traced.iter().map(Hash::as_slice).collect::<Vec<_>>() as _,
-        )
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::query("record traces"))?;
-        tx.commit().await.map_err(StoreError::query("commit"))?;
-        Ok(recorded(inserted, decisions.len()))
+        let added = self.insert_leaves(&mut tx, RecordKind::Decision, &leaves).await?;
+        let by_id: HashMap<&str, &NewDecision> = order.iter().rev().map(|d| (d.id.as_str(), *d)).collect();
+        let mut fresh = Vec::with_capacity(added.len());
+        for (id, seq) in &added {
+            let new = by_id.get(id.as_str()).ok_or(StoreError::Raced)?;
+            fresh.push(Fresh { seq: *seq, new, key: key_of(new)? });
+        }
+        if !fresh.is_empty() {
+            self.insert_cases(&mut tx, &fresh).await?;
+            self.insert_decisions(&mut tx, &fresh).await?;
+            self.insert_traces(&mut tx, &fresh).await?;
+        }
+        commit(tx).await?;
+        Ok(recorded(added.len(), decisions.len()))
     }
 
-    async fn insert_cases(&self, tx: &mut sqlx::PgTransaction<'_>, order: &[&NewDecision]) -> Result<(), StoreError> {
-        let mut cases = order.to_vec();
-        cases.sort_by_key(|d| d.case_hash);
-        cases.dedup_by_key(|d| d.case_hash);
-        let packed = cases.iter().map(|d| pack(&d.case)).collect::<Result<Vec<_>, _>>()?;
+    async fn insert_decisions(&self, tx: &mut PgTransaction<'_>, fresh: &[Fresh<'_>]) -> Result<(), StoreError> {
+        let seal = |f: &Fresh<'_>| self.seal("decision", &f.new.id, &f.key.key, &f.new.body);
+        let sealed = fresh.iter().map(seal).collect::<Result<Vec<_>, _>>()?;
+        let column = |of: fn(&NewDecision) -> &str| fresh.iter().map(|f| of(f.new)).collect::<Vec<_>>();
         sqlx::query!(
-            r#"INSERT INTO praetor.cases (case_hash, ticket_id, packed)
-               SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[]) ON CONFLICT (case_hash) DO NOTHING"#,
-            &cases.iter().map(|d| d.case_hash.as_slice()).collect::<Vec<_>>() as _,
-            &cases.iter().map(|d| d.ticket_id.as_str()).collect::<Vec<_>>() as _,
-            &packed,
+            r#"INSERT INTO praetor.decisions (tenant, seq, key_id, id, ticket_id, case_hash, outcome, sop_id, sop_version,
+                                              remedy_kind, refund_fen, compensation_fen, sealed)
+               SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::text[],
+                                        $8::text[], $9::int[], $10::text[], $11::bigint[], $12::bigint[], $13::bytea[])"#,
+            self.tenant.as_str(),
+            &fresh.iter().map(|f| f.seq).collect::<Vec<_>>(),
+            &fresh.iter().map(|f| f.key.id).collect::<Vec<_>>(),
+            &column(|d| &d.id) as _,
+            &column(|d| &d.ticket_id) as _,
+            &fresh.iter().map(|f| f.new.case_hash.as_slice()).collect::<Vec<_>>() as _,
+            &column(|d| &d.outcome) as _,
+            &fresh.iter().map(|f| f.new.sop_id.as_deref()).collect::<Vec<_>>() as _,
+            &fresh.iter().map(|f| f.new.sop_version).collect::<Vec<_>>() as _,
+            &fresh.iter().map(|f| f.new.remedy_kind.as_deref()).collect::<Vec<_>>() as _,
+            &fresh.iter().map(|f| f.new.refund_fen).collect::<Vec<_>>() as _,
+            &fresh.iter().map(|f| f.new.compensation_fen).collect::<Vec<_>>() as _,
+            &sealed,
+        )
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::query("record decisions"))?;
+        Ok(())
+    }
+
+    async fn insert_traces(&self, tx: &mut PgTransaction<'_>, fresh: &[Fresh<'_>]) -> Result<(), StoreError> {
+        let seal = |f: &Fresh<'_>| self.seal("trace", &f.new.id, &f.key.key, &f.new.trace);
+        let sealed = fresh.iter().map(seal).collect::<Result<Vec<_>, _>>()?;
+        sqlx::query!(
+            r#"INSERT INTO praetor.traces (tenant, seq, key_id, decision_id, sealed)
+               SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bytea[])"#,
+            self.tenant.as_str(),
+            &fresh.iter().map(|f| f.seq).collect::<Vec<_>>(),
+            &fresh.iter().map(|f| f.key.id).collect::<Vec<_>>(),
+            &fresh.iter().map(|f| f.new.id.as_str()).collect::<Vec<_>>() as _,
+            &sealed,
+        )
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::query("record traces"))?;
+        Ok(())
+    }
+
+    /// The cases of these decisions, once a month and key.
+    async fn insert_cases(&self, tx: &mut PgTransaction<'_>, fresh: &[Fresh<'_>]) -> Result<(), StoreError> {
+        let mut order: Vec<&Fresh<'_>> = fresh.iter().collect();
+        order.sort_by_key(|f| (f.new.case_hash, f.key.id));
+        let added = sqlx::query!(
+            r#"INSERT INTO praetor.case_keys (tenant, case_hash, key_id)
+               SELECT $1, * FROM unnest($2::bytea[], $3::bigint[]) ON CONFLICT DO NOTHING RETURNING case_hash, key_id, seq"#,
+            self.tenant.as_str(),
+            &order.iter().map(|f| f.new.case_hash.as_slice()).collect::<Vec<_>>() as _,
+            &order.iter().map(|f| f.key.id).collect::<Vec<_>>(),
+        )
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(StoreError::query("record cases"))?;
+        if added.is_empty() {
+            return Ok(());
+        }
+        let of: HashMap<(&[u8], i64), &Fresh<'_>> =
+            order.iter().map(|f| ((f.new.case_hash.as_slice(), f.key.id), *f)).collect();
+        let mut tickets = Vec::with_capacity(added.len());
+        let mut sealed = Vec::with_capacity(added.len());
+        for row in &added {
+            let f = of.get(&(row.case_hash.as_slice(), row.key_id)).ok_or(StoreError::Raced)?;
+            tickets.push(f.new.ticket_id.as_str());
+            sealed.push(self.seal("case", &hex::encode(f.new.case_hash), &f.key.key, &f.new.case)?);
+        }
+        sqlx::query!(
+            r#"INSERT INTO praetor.cases (tenant, seq, case_hash, key_id, ticket_id, sealed)
+               SELECT $1, * FROM unnest($2::bigint[], $3::bytea[], $4::bigint[], $5::text[], $6::bytea[])"#,
+            self.tenant.as_str(),
+            &added.iter().map(|row| row.seq).collect::<Vec<_>>(),
+            &added.iter().map(|row| row.case_hash.as_slice()).collect::<Vec<_>>() as _,
+            &added.iter().map(|row| row.key_id).collect::<Vec<_>>(),
+            &tickets as _,
+            &sealed,
         )
         .execute(&mut **tx)
         .await
@@ -91,64 +144,86 @@ impl Store {
 
     /// Quarantines inputs that are no case file. The same input from the same place is kept once.
     pub async fn reject(&self, rejections: &[NewRejection]) -> Result<Recorded, StoreError> {
-        let mut order: Vec<(&NewRejection, Hash)> = rejections.iter().map(|r| (r, sha256(&r.input))).collect();
-        order.sort_by(|(a, x), (b, y)| (&a.source, a.line, x).cmp(&(&b.source, b.line, y)));
-        let errors = order.iter().map(|(r, _)| storable_json(&r.errors)).collect::<Result<Vec<_>, _>>()?;
-        let packed = order.iter().map(|(r, _)| pack(&r.input)).collect::<Result<Vec<_>, _>>()?;
-        let inserted = sqlx::query!(
-            r#"INSERT INTO praetor.rejections (input_sha256, source, line, errors, packed)
-               SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[], $4::jsonb[], $5::bytea[])
-               ON CONFLICT (source, line, input_sha256) DO NOTHING"#,
-            &order.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<_>>() as _,
-            &order.iter().map(|(r, _)| storable(&r.source)).collect::<Vec<_>>(),
-            &order.iter().map(|(r, _)| r.line).collect::<Vec<_>>(),
-            &errors,
-            &packed,
+        if rejections.is_empty() {
+            return Ok(Recorded::default());
+        }
+        type Place = (String, i64, Hash);
+        let mut order: Vec<(Place, &NewRejection)> =
+            rejections.iter().map(|r| ((storable(&r.source), r.line, sha256(&r.input)), r)).collect();
+        order.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut tx = self.begin(Intent::Write).await?;
+        let subject = |r: &NewRejection, hash: &Hash| match &r.subject {
+            Some(subject) => subject.clone(),
+            None => format!("input:{}", hex::encode(hash)),
+        };
+        let subjects: Vec<String> = order.iter().map(|((_, _, hash), r)| subject(r, hash)).collect();
+        let keys = self.keys(&mut tx, subjects.iter().map(String::as_str)).await?;
+        let added = sqlx::query!(
+            r#"INSERT INTO praetor.rejection_keys (tenant, source, line, input_sha256)
+               SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bytea[])
+               ON CONFLICT DO NOTHING RETURNING source, line, input_sha256, seq"#,
+            self.tenant.as_str(),
+            &order.iter().map(|((source, _, _), _)| source.as_str()).collect::<Vec<_>>() as _,
+            &order.iter().map(|((_, line, _), _)| *line).collect::<Vec<_>>(),
+            &order.iter().map(|((_, _, hash), _)| hash.as_slice()).collect::<Vec<_>>() as _,
         )
-        .execute(&self.pool)
+        .fetch_all(&mut *tx)
         .await
-        .map_err(StoreError::query("record rejections"))?
-        .rows_affected();
-        Ok(recorded(inserted, rejections.len()))
+        .map_err(StoreError::query("record rejections"))?;
+        let of: HashMap<&Place, (&NewRejection, &String)> =
+            order.iter().zip(&subjects).map(|((place, r), subject)| (place, (*r, subject))).collect();
+        let (mut seqs, mut ids, mut inputs, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for row in added {
+            let hash = Hash::try_from(row.input_sha256.as_slice()).map_err(|_| StoreError::Raced)?;
+            let (new, subject) = of.get(&(row.source, row.line, hash)).ok_or(StoreError::Raced)?;
+            let key = keys.get(*subject).ok_or(StoreError::Raced)?;
+            let id = row.seq.to_string();
+            seqs.push(row.seq);
+            ids.push(key.id);
+            inputs.push(self.seal("rejection", &id, &key.key, &new.input)?);
+            errors.push(self.seal("rejection errors", &id, &key.key, new.errors.as_bytes())?);
+        }
+        sqlx::query!(
+            r#"INSERT INTO praetor.rejections (tenant, seq, key_id, sealed, sealed_errors)
+               SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])"#,
+            self.tenant.as_str(),
+            &seqs,
+            &ids,
+            &inputs,
+            &errors,
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::query("record rejections"))?;
+        commit(tx).await?;
+        Ok(recorded(seqs.len(), rejections.len()))
     }
 
     /// Keeps a rule book. True if it was not there yet.
     pub async fn put_rulebook(&self, rulebook: &NewRulebook) -> Result<bool, StoreError> {
+        let mut tx = self.begin(Intent::Read).await?;
         let inserted = sqlx::query!(
-            r#"INSERT INTO praetor.rulebooks (hash, pack_id, packed) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING"#,
+            r#"INSERT INTO praetor.rulebooks (tenant, hash, pack_id, packed) VALUES ($1, $2, $3, $4)
+               ON CONFLICT (tenant, hash) DO NOTHING"#,
+            self.tenant.as_str(),
             &rulebook.hash,
             rulebook.pack_id,
             pack(&rulebook.bytes)?,
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
         .map_err(StoreError::query("keep the rule book"))?
         .rows_affected();
+        commit(tx).await?;
         Ok(inserted == 1)
     }
 }
 
-fn recorded(inserted: u64, given: usize) -> Recorded {
-    let given = u64::try_from(given).unwrap_or(u64::MAX);
-    Recorded { inserted, already: given.saturating_sub(inserted) }
+pub(super) fn recorded(inserted: usize, given: usize) -> Recorded {
+    Recorded { inserted: inserted as u64, already: given.saturating_sub(inserted) as u64 }
 }
 
-/// PostgreSQL's text cannot hold U+0000; inputs that are no case file can.
+/// PostgreSQL's text cannot hold U+0000; file names can.
 fn storable(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
-}
-
-fn storable_json(text: &str) -> Result<serde_json::Value, StoreError> {
-    fn clean(value: serde_json::Value) -> serde_json::Value {
-        use serde_json::Value;
-        match value {
-            Value::String(text) => Value::String(storable(&text)),
-            Value::Array(items) => Value::Array(items.into_iter().map(clean).collect()),
-            Value::Object(fields) => Value::Object(fields.into_iter().map(|(k, v)| (storable(&k), clean(v))).collect()),
-            other => other,
-        }
-    }
-    serde_json::from_str(text)
-        .map(clean)
-        .map_err(|error| StoreError::Argument { what: "the list of errors", source: error.into() })
 }

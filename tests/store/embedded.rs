@@ -10,7 +10,7 @@ use praetor::store::{Store, StoreError};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use sqlx::Executor;
 
-use super::support::{decision, private, session};
+use super::support::{decision, own, private, session};
 
 const DATA_DIR: &str = "PRAETOR_TEST_CHILD_DATA_DIR";
 const NUMBER: &str = "PRAETOR_TEST_CHILD_NUMBER";
@@ -23,7 +23,7 @@ async fn child() {
     store.migrate().await.unwrap();
     match std::env::var(NUMBER).ok().and_then(|n| n.parse().ok()) {
         Some(n) => {
-            store.record(&[decision(n)]).await.unwrap();
+            own(&store).record(&[decision(n)]).await.unwrap();
             store.close().await.unwrap();
         }
         None => {
@@ -55,7 +55,7 @@ async fn cluster_of(store: &Store) -> PathBuf {
 async fn used(data_dir: &Path, n: u32) -> (Store, PathBuf) {
     let store = Store::open(&private(data_dir)).await.unwrap();
     store.migrate().await.unwrap();
-    store.record(&[decision(n)]).await.unwrap();
+    own(&store).record(&[decision(n)]).await.unwrap();
     let cluster = cluster_of(&store).await;
     (store, cluster)
 }
@@ -83,7 +83,7 @@ async fn a_new_folder_becomes_a_private_utf8_cluster_that_stops_with_its_last_us
 
     let second = Store::open(&private(folder.path())).await.unwrap();
     assert_eq!(store.close().await.unwrap(), Left::Running);
-    assert!(second.decision(&decision(1).id).await.unwrap().is_some());
+    assert!(own(&second).decision(&decision(1).id).await.unwrap().is_some());
     assert!(matches!(Store::stop(&private(folder.path())).await, Err(StoreError::Embedded(EmbeddedError::InUse))));
     assert_eq!(second.close().await.unwrap(), Left::Stopped);
     assert!(postmaster(&cluster).is_none());
@@ -122,7 +122,7 @@ async fn many_processes_share_one_new_folder() {
         assert!(child.wait().unwrap().success());
     }
     let store = Store::open(&private(folder.path())).await.unwrap();
-    assert_eq!(store.status().await.unwrap().rows.unwrap().decisions, 6);
+    assert_eq!(own(&store).rows().await.unwrap().decisions, 6);
     let cluster = cluster_of(&store).await;
     assert_eq!(store.close().await.unwrap(), Left::Stopped);
     assert!(postmaster(&cluster).is_none());
@@ -154,10 +154,10 @@ async fn a_killed_server_is_recovered_with_all_its_records() {
     kill_process(before, Signal::KILL).unwrap();
     // At once, while its children may still be on their way out, and with the first store still open.
     let again = Store::open(&private(folder.path())).await.unwrap();
-    assert!(again.decision(&decision(1).id).await.unwrap().is_some());
+    assert!(own(&again).decision(&decision(1).id).await.unwrap().is_some());
     assert_ne!(postmaster(&cluster), Some(before));
     // The first store finds its way to the new server.
-    assert_eq!(store.record(&[decision(2)]).await.unwrap().inserted, 1);
+    assert_eq!(own(&store).record(&[decision(2)]).await.unwrap().inserted, 1);
     assert_eq!(again.close().await.unwrap(), Left::Running);
     assert_eq!(store.close().await.unwrap(), Left::Stopped);
 }
@@ -177,7 +177,7 @@ async fn a_pid_file_of_a_dead_server_whose_number_lives_on_elsewhere_is_cleared(
     let rest = file.split_once('\n').unwrap().1;
     std::fs::write(cluster.join("postmaster.pid"), format!("{}\n{rest}", std::process::id())).unwrap();
     let store = Store::open(&private(folder.path())).await.unwrap();
-    assert!(store.decision(&decision(1).id).await.unwrap().is_some());
+    assert!(own(&store).decision(&decision(1).id).await.unwrap().is_some());
     assert_eq!(store.close().await.unwrap(), Left::Stopped);
 }
 

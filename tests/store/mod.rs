@@ -1,6 +1,7 @@
 //! The store against a real PostgreSQL: one private cluster for the run, a fresh database for each test.
 
 mod embedded;
+mod guards;
 mod records;
 mod servers;
 mod support;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use praetor::store::embedded::{Binaries, Cluster};
-use praetor::store::{NewDecision, Store, StoreConfig};
+use praetor::store::{NewDecision, Store, StoreConfig, TenantId, TenantStore};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
@@ -57,7 +57,9 @@ impl Database {
 
     pub(crate) fn config(&self, user: &str) -> StoreConfig {
         let url = url(self.cluster.socket_dir(), user, &self.name);
-        StoreConfig { database_url: Some(url), data_dir: PathBuf::from("/nonexistent") }
+        // One master key for all databases of the run.
+        let master_key = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("master.key"));
+        StoreConfig { database_url: Some(url), data_dir: PathBuf::from("/nonexistent"), master_key }
     }
 
     pub(crate) async fn session(&self, user: &str, database: &str) -> PgConnection {
@@ -85,7 +87,17 @@ pub(crate) async fn session(socket_dir: &Path, user: &str, database: &str) -> Pg
 
 /// A private store's configuration.
 pub(crate) fn private(data_dir: &Path) -> StoreConfig {
-    StoreConfig { database_url: None, data_dir: data_dir.to_owned() }
+    StoreConfig { database_url: None, data_dir: data_dir.to_owned(), master_key: None }
+}
+
+/// The records of the default tenant.
+pub(crate) fn own(store: &Store) -> TenantStore {
+    store.tenant(&TenantId::default())
+}
+
+pub(crate) async fn close(store: Store, database: Database) {
+    store.close().await.unwrap();
+    database.drop().await;
 }
 
 /// The n-th sample decision.
@@ -94,6 +106,7 @@ pub(crate) fn decision(n: u32) -> NewDecision {
     let case_hash = Sha256::digest(&case).into();
     NewDecision {
         id: format!("dec_{n:08}"),
+        subject: format!("buyer-{n}"),
         ticket_id: format!("T{n}"),
         case_hash,
         case,

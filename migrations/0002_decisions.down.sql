@@ -1,3 +1,0 @@
-DROP TABLE praetor.traces;
-DROP TABLE praetor.decisions;
-DROP TABLE praetor.cases;
