@@ -5,6 +5,7 @@ use crate::case::{Case, Timestamp};
 use crate::decision::{self, Asked, Decision, DecisionError, NodeRecord, Pins, Trace};
 use crate::judge::{Answer, Judge, JudgeError, Question, Thresholds};
 use crate::nodes::{Findings, Node, NodeError, Rules, waves};
+pub use crate::nodes::{Edit, UnknownEdit};
 use crate::sop::{Index, IndexError, RuleBook};
 
 /// Whoever answers questions: the judge, or answers recorded before.
@@ -16,6 +17,12 @@ pub trait Ask: Send + Sync {
 impl Ask for Judge {
     fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
         self.answer(questions)
+    }
+}
+
+impl<A: Ask + ?Sized> Ask for std::sync::Arc<A> {
+    fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
+        (**self).ask(questions)
     }
 }
 
@@ -77,8 +84,15 @@ pub struct Decided {
 /// A case on its way through the waves.
 struct Run<'a> {
     case: &'a Case,
+    as_of: Option<Timestamp>,
     findings: Findings,
     trace: Trace,
+}
+
+impl<'a> Run<'a> {
+    fn new(case: &'a Case, as_of: Option<Timestamp>, findings: Findings) -> Self {
+        Self { case, as_of, findings, trace: Trace::new(case.hash().to_string()) }
+    }
 }
 
 impl Pipeline {
@@ -102,6 +116,7 @@ impl Pipeline {
             rulebook: book.hash().to_string(),
             calendar: book.calendar_hash()?,
             index: index.hash().to_owned(),
+            manifest: judge.manifest.clone(),
             models: judge.models.clone(),
             tokenizer: judge.tokenizer.clone(),
             thresholds: decision::sha256(&serde_json_canonicalizer::to_vec(&thresholds)?),
@@ -109,6 +124,11 @@ impl Pipeline {
             device: judge.device,
         };
         Ok(Self { book, index, ask, thresholds, pins, waves: waves() })
+    }
+
+    /// The thresholds of certainty.
+    pub fn thresholds(&self) -> &Thresholds {
+        &self.thresholds
     }
 
     /// The rule book.
@@ -128,14 +148,23 @@ impl Pipeline {
     /// Decides cases, in their order. The result for a case does not depend on the others. `as_of` is the time
     /// of decision; when absent each case is decided as of the latest moment its file speaks of.
     pub fn decide(&self, cases: &[Case], as_of: Option<Timestamp>) -> Result<Vec<Decided>, PipelineError> {
-        let mut runs: Vec<Run<'_>> = cases
-            .iter()
-            .map(|case| Run { case, findings: Findings::default(), trace: Trace::new(case.hash().to_string()) })
-            .collect();
+        let cases: Vec<_> = cases.iter().map(|case| (case, as_of)).collect();
+        self.decide_each(&cases, &[])
+    }
+
+    /// Decides cases each as of a time of its own. With edits it says what would have been decided if nodes had found
+    /// these facts.
+    pub fn decide_each(
+        &self,
+        cases: &[(&Case, Option<Timestamp>)],
+        edits: &[Edit],
+    ) -> Result<Vec<Decided>, PipelineError> {
+        let mut runs: Vec<Run<'_>> =
+            cases.iter().map(|&(case, as_of)| Run::new(case, as_of, Findings::default())).collect();
         for wave in &self.waves {
-            self.run_wave(wave, &mut runs)?;
+            self.run_wave(wave, &mut runs, edits)?;
         }
-        runs.into_iter().map(|run| self.conclude(run, as_of)).collect()
+        runs.into_iter().map(|run| self.conclude(run)).collect()
     }
 
     /// Decides one case from findings made elsewhere: only the remedy node and what follows it runs.
@@ -145,14 +174,14 @@ impl Pipeline {
         findings: Findings,
         as_of: Option<Timestamp>,
     ) -> Result<Decided, PipelineError> {
-        let mut runs = [Run { case, findings, trace: Trace::new(case.hash().to_string()) }];
+        let mut runs = [Run::new(case, as_of, findings)];
         let [.., last] = &self.waves;
-        self.run_wave(last, &mut runs)?;
+        self.run_wave(last, &mut runs, &[])?;
         let [run] = runs;
-        self.conclude(run, as_of)
+        self.conclude(run)
     }
 
-    fn run_wave(&self, wave: &[Box<dyn Node>], runs: &mut [Run<'_>]) -> Result<(), PipelineError> {
+    fn run_wave(&self, wave: &[Box<dyn Node>], runs: &mut [Run<'_>], edits: &[Edit]) -> Result<(), PipelineError> {
         let rules = self.rules();
         let mut questions = Vec::new();
         let mut counts = Vec::with_capacity(runs.len() * wave.len());
@@ -172,7 +201,10 @@ impl Pipeline {
             for node in wave {
                 let to = from + counts.next().unwrap_or(0);
                 let own = answers.get(from..to).unwrap_or(&[]);
-                let finding = node.judge(run.case, &run.findings, own, rules).map_err(|e| at(run.case, e))?;
+                let mut finding = node.judge(run.case, &run.findings, own, rules).map_err(|e| at(run.case, e))?;
+                for edit in edits {
+                    edit.apply(&mut finding, &run.findings, rules).map_err(|e| at(run.case, e))?;
+                }
                 let asked = questions[from..to].iter().zip(own).map(|(q, a)| Asked::new(q, a)).collect();
                 found.push(NodeRecord { node: node.id(), inputs_sha256: inputs.clone(), asked, finding });
                 from = to;
@@ -185,8 +217,8 @@ impl Pipeline {
         Ok(())
     }
 
-    fn conclude(&self, run: Run<'_>, as_of: Option<Timestamp>) -> Result<Decided, PipelineError> {
-        let as_of = as_of.unwrap_or_else(|| decision::as_of(run.case));
+    fn conclude(&self, run: Run<'_>) -> Result<Decided, PipelineError> {
+        let as_of = run.as_of.unwrap_or_else(|| decision::as_of(run.case));
         let decision = decision::decide(run.case, &run.findings, &run.trace, &self.book, self.pins.clone(), as_of)
             .map_err(|source| PipelineError::Decision { ticket: run.case.ticket_id.as_str().to_owned(), source })?;
         Ok(Decided { decision, trace: run.trace })

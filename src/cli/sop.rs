@@ -164,7 +164,7 @@ fn show(book: &RuleBook, sop: &Sop, lang: Lang, out: &mut impl Write) -> anyhow:
         let o = &row.outcome;
         let mut then = vec![o.remedy.clone()];
         for (name, amount) in [("refund", &o.refund), ("compensation", &o.compensation)] {
-            if amount.canonical() != "0.00" {
+            if !amount.is_zero_money() {
                 then.push(format!("{name} {}", amount.canonical()));
             }
         }

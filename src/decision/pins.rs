@@ -22,6 +22,8 @@ pub struct Pins {
     pub calendar: String,
     /// Hash of the SOP index.
     pub index: String,
+    /// Hash of the models' manifest.
+    pub manifest: String,
     /// Hash of each model.
     pub models: BTreeMap<Task, String>,
     /// Hash of the tokenizer.

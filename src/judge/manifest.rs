@@ -31,6 +31,9 @@ pub struct Manifest {
     pub models: Vec<ModelEntry>,
     /// Probabilities under which a finding is not certain enough to decide by itself.
     pub thresholds: Thresholds,
+    /// SHA-256 of the manifest's own text, in hex.
+    #[serde(skip)]
+    pub sha256: String,
 }
 
 /// A file and what it must hash to.
@@ -103,14 +106,22 @@ impl Manifest {
 
     /// Parses and validates a manifest's text; the error says what is wrong and where.
     pub fn parse(text: &str) -> Result<Manifest, String> {
-        let manifest: Manifest = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let mut manifest: Manifest = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         manifest.validate()?;
+        manifest.sha256 = hex::encode(Sha256::digest(text));
         Ok(manifest)
     }
 
     /// The model of a task. Validation has made sure there is one.
     pub fn model(&self, task: Task) -> Option<&ModelEntry> {
         self.models.iter().find(|model| model.id == task)
+    }
+
+    /// Every file that answers depend on, the manifest itself first.
+    pub fn files(&self) -> Vec<FileEntry> {
+        let own = FileEntry { file: FILE_NAME.into(), sha256: self.sha256.clone() };
+        let models = self.models.iter().map(|m| FileEntry { file: m.file.clone(), sha256: m.sha256.clone() });
+        [own, self.tokenizer.clone()].into_iter().chain(models).collect()
     }
 
     fn validate(&self) -> Result<(), String> {
@@ -175,7 +186,7 @@ fn check_file(what: &str, file: &Path, sha256: &str) -> Result<(), String> {
 }
 
 /// Reads a file of the models folder and checks its hash. The bytes that were hashed are the bytes that get used.
-pub(super) fn read_checked(
+pub fn read_checked(
     what: &str,
     models_dir: &Path,
     file: &Path,

@@ -27,12 +27,14 @@ use tokenizer::Tokenizer;
 pub use answer::{Answer, Distribution, Probability};
 pub use config::{Device, JudgeConfig};
 pub use error::{JudgeError, LibraryError};
-pub use manifest::{FileEntry, Head, Manifest, ModelEntry, Thresholds};
+pub use manifest::{FileEntry, Head, Manifest, ModelEntry, Thresholds, read_checked};
 pub use question::{Question, Task, UnknownTask};
 
 /// What an answer depends on besides the question: recorded with every decision, compared at replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pins {
+    /// SHA-256 of the manifest, in hex: it says what the models' outputs mean.
+    pub manifest: String,
     /// SHA-256 of each model's file, in hex, by task.
     pub models: BTreeMap<Task, String>,
     /// SHA-256 of the tokenizer's file, in hex.
@@ -46,6 +48,7 @@ pub struct Pins {
 /// The opened models. Shared freely between threads; its session threads end when it is dropped.
 #[derive(Debug)]
 pub struct Judge {
+    folder: PathBuf,
     manifest: Manifest,
     pins: Pins,
     models: BTreeMap<Task, Model>,
@@ -66,12 +69,13 @@ impl Judge {
             models.insert(entry.id, Model::open(models_dir, &runtime, cfg, &tokenizer, entry)?);
         }
         let pins = Pins {
+            manifest: manifest.sha256.clone(),
             models: manifest.models.iter().map(|entry| (entry.id, entry.sha256.clone())).collect(),
             tokenizer: manifest.tokenizer.sha256.clone(),
             runtime: runtime.version,
             device: cfg.device,
         };
-        Ok(Judge { manifest, pins, models })
+        Ok(Judge { folder: models_dir.to_owned(), manifest, pins, models })
     }
 
     /// Answers questions, in their order. Equal questions are asked once. All or nothing: the first failure is the
@@ -106,6 +110,11 @@ impl Judge {
     /// What answers depend on besides the questions.
     pub fn pins(&self) -> &Pins {
         &self.pins
+    }
+
+    /// The folder the models were opened from.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The manifest the models were opened from.

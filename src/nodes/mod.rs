@@ -3,6 +3,7 @@
 //! A node has two pure halves: what it needs to ask, and what it makes of the answers. Nodes do no I/O, read
 //! no clock and hold no state; what they may look at is the case, the findings so far and the [`Rules`].
 
+mod edit;
 mod evidence;
 mod facts;
 mod label;
@@ -23,6 +24,7 @@ use crate::case::Case;
 use crate::judge::{Answer, Probability, Question, Thresholds};
 use crate::sop::{Index, IndexError, RuleBook};
 
+pub use edit::{Edit, UnknownEdit};
 pub use evidence::{EvidenceFinding, Item, PartyVerdict, requirements};
 pub use facts::{case_facts, money};
 pub use label::{LabelFinding, Labelled};

@@ -256,6 +256,37 @@ pub fn format_set(set: &IntervalSet, scale: Scale) -> String {
     parts.join(" | ")
 }
 
+/// Reads what [`format_set`] wrote; `None` for anything else.
+pub fn parse_set(text: &str, scale: Scale) -> Option<IntervalSet> {
+    // A bound may be negative, which no pack can write: elapsed time begins before the clock.
+    let bound = |text: &str| match text.trim().strip_prefix('-') {
+        Some(rest) if scale == Scale::Duration => scale.parse(rest).ok().map(|v| -v),
+        _ => scale.parse(text).ok(),
+    };
+    let range = |part: &str| {
+        if part == "*" {
+            return Some((i64::MIN, i64::MAX));
+        }
+        if let Some(hi) = part.strip_prefix("<= ") {
+            return Some((i64::MIN, bound(hi)?));
+        }
+        if let Some(lo) = part.strip_prefix("> ") {
+            return Some((bound(lo)?.checked_add(1)?, i64::MAX));
+        }
+        match part.strip_prefix('(').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inner) => {
+                let (lo, hi) = inner.split_once(", ")?;
+                Some((bound(lo)?.checked_add(1)?, bound(hi)?))
+            }
+            None => bound(part).map(|v| (v, v)),
+        }
+    };
+    match text {
+        "∅" => Some(IntervalSet::empty()),
+        _ => text.split(" | ").map(range).collect::<Option<Vec<_>>>().map(IntervalSet::from_ranges),
+    }
+}
+
 impl fmt::Display for IntervalSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&format_set(self, Scale::Integer))
@@ -307,6 +338,17 @@ mod tests {
             }
             prop_assert_eq!(a.meets(&b), !i.is_empty());
             prop_assert_eq!(a.within(&b), (-25..30).all(|v| !a.contains(v) || b.contains(v)));
+        }
+
+        #[test]
+        fn sets_round_trip(a in set(), low in any::<bool>(), high in any::<bool>()) {
+            let mut ranges = a.ranges().to_vec();
+            ranges.extend(low.then_some((i64::MIN, -30)));
+            ranges.extend(high.then_some((40, i64::MAX)));
+            let a = IntervalSet::from_ranges(ranges);
+            for scale in [Scale::Integer, Scale::Duration] {
+                prop_assert_eq!(parse_set(&format_set(&a, scale), scale), Some(a.clone()));
+            }
         }
 
         #[test]

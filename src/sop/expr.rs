@@ -239,7 +239,12 @@ impl Checker<'_> {
 impl Expr {
     /// The literal amount of no money.
     pub fn zero_money() -> Self {
-        Self { ty: Type::Money, node: Node::Const(0) }
+        Self { ty: Type::Money, node: Node::Fen(Box::new(Self { ty: Type::Int, node: Node::Const(0) })) }
+    }
+
+    /// True for the literal amount of no money.
+    pub fn is_zero_money(&self) -> bool {
+        *self == Self::zero_money()
     }
 
     /// Every fact the expression may read.
@@ -314,14 +319,19 @@ impl Expr {
         }
     }
 
-    /// The canonical text: the same for every way of writing the same tree.
+    /// The canonical text: the same for every way of writing the same tree. [`compile`] reads it.
     pub fn canonical(&self) -> String {
         match &self.node {
             Node::Const(v) => match self.ty {
                 Type::Int => v.to_string(),
+                Type::Duration => format!("duration(\"{}\")", format_value(self.ty, *v)),
                 ty => format_value(ty, *v),
             },
+            Node::Fact(Fact::Service(name)) => format!("service(\"{name}\")"),
             Node::Fact(f) => f.to_string(),
+            Node::Binary(o @ (Op::Max | Op::Min), a, b) => {
+                format!("{}({}, {})", o.symbol(), a.canonical(), b.canonical())
+            }
             Node::Not(a) => format!("!({})", a.canonical()),
             Node::Binary(o, a, b) => format!("({} {} {})", a.canonical(), o.symbol(), b.canonical()),
             Node::If(c, a, b) => format!("({} ? {} : {})", c.canonical(), a.canonical(), b.canonical()),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use super::duration::{IntervalSet, Scale, format_duration, format_set};
+use super::duration::{IntervalSet, Scale, format_duration, format_set, parse_set};
 
 /// The type of a fact or of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -177,6 +177,20 @@ impl Fact {
             },
             Type::Duration => format_set(set, Scale::Duration),
             _ => format_set(set, Scale::Integer),
+        }
+    }
+
+    /// Reads a set that [`Fact::format`] wrote; `None` for anything else.
+    pub fn parse_set(&self, text: &str) -> Option<IntervalSet> {
+        let each = |read: fn(&str) -> Option<i64>| {
+            let values = text.split(" | ").map(|name| read(name).map(|v| (v, v))).collect::<Option<Vec<_>>>();
+            if text == "∅" { Some(IntervalSet::empty()) } else { values.map(IntervalSet::from_ranges) }
+        };
+        match self.ty() {
+            Type::Sufficiency => each(|name| name.parse::<Sufficiency>().ok().map(Sufficiency::index)),
+            Type::Bool => each(|name| name.parse::<bool>().ok().map(i64::from)),
+            Type::Duration => parse_set(text, Scale::Duration),
+            _ => parse_set(text, Scale::Integer),
         }
     }
 

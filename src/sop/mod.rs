@@ -7,6 +7,7 @@ mod compile;
 mod compile_sop;
 mod compile_table;
 mod compile_words;
+mod decode;
 mod diag;
 pub mod duration;
 mod evaluate;
@@ -22,6 +23,7 @@ pub mod table;
 use std::path::{Path, PathBuf};
 
 pub use compile::compile;
+pub use decode::{KeptBookError, decode};
 pub use diag::{Finding, PackErrors, SourceFile, Span};
 pub use evaluate::{Flip, Remedy, Ruling};
 pub use raw::{Bilingual, Calendar, Effective, Taxonomy, Term};

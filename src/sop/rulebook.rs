@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::NaiveDate;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::expr::Expr;
@@ -12,7 +12,7 @@ use super::raw::{Bilingual, Calendar, Effective, Taxonomy};
 use super::table::Table;
 
 /// An SOP's id, such as `fresh_spoiled.produce`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SopId(pub String);
 
@@ -22,9 +22,19 @@ impl fmt::Display for SopId {
     }
 }
 
+/// Version of the canonical form.
+pub(super) const FORMAT: &str = "praetor.rulebook/1";
+
 /// SHA-256 over the canonical bytes of a rule book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RuleBookHash(pub [u8; 32]);
+
+impl RuleBookHash {
+    /// The hash of canonical bytes.
+    pub(super) fn of(canonical: &[u8]) -> Self {
+        Self(Sha256::digest(canonical).into())
+    }
+}
 
 impl fmt::Display for RuleBookHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,7 +43,7 @@ impl fmt::Display for RuleBookHash {
 }
 
 /// What every SOP of a pack shares.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackHead {
     /// The pack's id.
     pub id: String,
@@ -61,7 +71,7 @@ fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, s: S) -> Result<S::
 }
 
 /// The event a clock starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Anchor {
     /// Payment.
@@ -93,7 +103,7 @@ impl Anchor {
 }
 
 /// The window in which the problem must first be reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
     /// Where it starts.
     pub from: Anchor,
@@ -102,7 +112,7 @@ pub struct Clock {
 }
 
 /// Which party must prove first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProofOrder {
     /// The buyer.
@@ -112,7 +122,7 @@ pub enum ProofOrder {
 }
 
 /// A clause of the SOP: shown to people, cited by decisions, indexed for retrieval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clause {
     /// Id within the SOP.
     pub id: String,
@@ -123,7 +133,7 @@ pub struct Clause {
 }
 
 /// What a clause rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Id within the SOP.
     pub id: String,
@@ -132,7 +142,7 @@ pub struct Source {
 }
 
 /// What a party must show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requirement {
     /// The requirement's id.
     pub id: String,
@@ -143,7 +153,7 @@ pub struct Requirement {
 }
 
 /// A quantity an amount depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Share of the goods affected.
@@ -182,7 +192,7 @@ impl Measure {
 }
 
 /// Who bears the freight of a remedy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FreightBy {
     /// The seller.
@@ -205,15 +215,15 @@ impl FreightBy {
 }
 
 /// What a row orders.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Remedy id of the taxonomy.
     pub remedy: String,
     /// Money back, in fen.
-    #[serde(serialize_with = "as_canonical")]
+    #[serde(serialize_with = "as_canonical", deserialize_with = "super::decode::amount")]
     pub refund: Expr,
     /// Money on top, in fen.
-    #[serde(serialize_with = "as_canonical")]
+    #[serde(serialize_with = "as_canonical", deserialize_with = "super::decode::amount")]
     pub compensation: Expr,
     /// Who pays freight.
     pub freight_by: FreightBy,
@@ -228,7 +238,7 @@ fn as_canonical<S: serde::Serializer>(expr: &Expr, s: S) -> Result<S::Ok, S::Err
 }
 
 /// A row of the decision table, beside its box in [`Sop::table`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// What it orders.
     pub outcome: Outcome,
@@ -327,12 +337,12 @@ impl RuleBook {
     ) -> Result<Self, serde_json::Error> {
         sops.sort_by(|a, b| (&a.id, a.version).cmp(&(&b.id, b.version)));
         let value = serde_json::json!({
-            "format": "praetor.rulebook/1",
+            "format": FORMAT,
             "pack": head, "taxonomy": taxonomy, "calendar": calendar,
             "sops": sops.iter().map(Sop::canonical).collect::<Vec<_>>(),
         });
         let canonical = serde_json_canonicalizer::to_vec(&value)?;
-        let hash = RuleBookHash(Sha256::digest(&canonical).into());
+        let hash = RuleBookHash::of(&canonical);
         Ok(Self { head, taxonomy, calendar, sops, canonical, hash })
     }
 

@@ -47,8 +47,13 @@ fn thresholds(p: Probability) -> Thresholds {
 
 /// A pipeline whose answers come from elsewhere.
 fn pipeline(ask: Box<dyn Ask>, thresholds: Thresholds) -> Pipeline {
-    let pins =
-        Pins { models: Default::default(), tokenizer: "none".into(), runtime: "none".into(), device: Device::Cpu };
+    let pins = Pins {
+        manifest: "none".into(),
+        models: Default::default(),
+        tokenizer: "none".into(),
+        runtime: "none".into(),
+        device: Device::Cpu,
+    };
     Pipeline::with(BOOK.clone(), ask, &pins, thresholds).unwrap()
 }
 
