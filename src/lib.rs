@@ -9,6 +9,7 @@ pub mod lang;
 pub mod ledger;
 pub mod nodes;
 pub mod pipeline;
+pub mod replay;
 pub mod sop;
 pub mod store;
 pub mod telemetry;

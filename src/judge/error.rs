@@ -121,6 +121,12 @@ pub enum JudgeError {
         /// The model.
         task: Task,
     },
+    /// Answers are taken from records, and none is recorded for this question.
+    #[error("no answer to a question for {task} was recorded")]
+    NotRecorded {
+        /// The model it would go to.
+        task: Task,
+    },
 }
 
 /// Why the ONNX Runtime library cannot be used.

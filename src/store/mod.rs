@@ -15,6 +15,7 @@
 //! 3. that folder is the new `.sqlx`; the committed one is current if and only if both hold the same files;
 //! 4. touch this file again: cargo does not track those variables.
 
+mod artifacts;
 mod config;
 pub mod embedded;
 mod error;
@@ -40,6 +41,7 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 use config::{Address, As};
 use embedded::{Cluster, EmbeddedError, Left};
 
+pub use artifacts::NewArtifact;
 pub use config::{StoreConfig, default_data_dir};
 pub use error::{Source, StoreError};
 pub use kms::{FileKms, Kms, KmsError, Wrapped};

@@ -1,0 +1,14 @@
+-- What decisions pin, under the SHA-256 of its bytes, packed with zstd: rule books and the files of models. Shared by all
+-- tenants and about nobody. Kept as long as a decision may have to be made again.
+CREATE TABLE praetor.artifacts (
+    hash bytea PRIMARY KEY CHECK (octet_length(hash) = 32),
+    kind text NOT NULL CHECK (kind <> ''),
+    packed bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON praetor.artifacts
+    FOR EACH STATEMENT EXECUTE FUNCTION praetor.refuse_change();
+ALTER TABLE praetor.artifacts ENABLE ALWAYS TRIGGER append_only;
+
+GRANT SELECT, INSERT (hash, kind, packed) ON praetor.artifacts TO praetor_app;

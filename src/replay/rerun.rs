@@ -1,0 +1,332 @@
+//! Checks records and decides their cases again, a batch at a time, through the same pipeline as ever.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::artifacts::{Shelf, sha256};
+use super::diverge::{Divergence, Sides, diverge};
+use super::edits::{CaseEdit, EditError, Known, edited, known_at};
+use super::transition::Change;
+use super::{Level, ReplayError};
+use crate::case::{Case, Timestamp};
+use crate::judge::{Judge, JudgeConfig, Probability, Thresholds};
+use crate::pipeline::{Decided, Edit, Pipeline};
+use crate::sop::RuleBook;
+use crate::store::Store;
+
+/// A recorded decision with what it rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The decision's id.
+    pub id: String,
+    /// Its canonical bytes.
+    pub decision: Vec<u8>,
+    /// Its trace; absent when it was erased.
+    pub trace: Option<Vec<u8>>,
+    /// Its case file; absent when it was erased.
+    pub case: Option<Vec<u8>>,
+}
+
+/// What is otherwise than it was. Nothing at all for R0 to R2.
+#[derive(Default)]
+pub struct Changes {
+    /// Other rules.
+    pub book: Option<Arc<RuleBook>>,
+    /// Other models.
+    pub judge: Option<Arc<Judge>>,
+    /// Other thresholds of certainty, by name.
+    pub thresholds: Vec<(String, Probability)>,
+    /// Other facts.
+    pub facts: Vec<Edit>,
+    /// Another case file.
+    pub case: Vec<CaseEdit>,
+    /// The case file as it was then, decided then.
+    pub as_of: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Changes").field("facts", &self.facts).field("case", &self.case).finish_non_exhaustive()
+    }
+}
+
+impl Changes {
+    /// True when nothing is changed.
+    pub fn none(&self) -> bool {
+        self.same_input() && self.book.is_none() && self.judge.is_none() && self.thresholds.is_empty()
+    }
+
+    fn same_input(&self) -> bool {
+        self.facts.is_empty() && self.case.is_empty() && self.as_of.is_none()
+    }
+}
+
+/// What became of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The record is whole.
+    Whole,
+    /// Deciding again gave the same bytes.
+    Identical,
+    /// The same in all but what is pinned.
+    SameFindings,
+    /// A node found something else.
+    Diverged,
+    /// The record is not what its hashes say.
+    Damaged,
+    /// It cannot be decided again: something it needs is not there.
+    Unavailable,
+}
+
+/// One record, replayed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Replayed {
+    /// The decision's id.
+    pub id: String,
+    /// The ticket.
+    pub ticket_id: String,
+    /// What was asked.
+    pub level: Level,
+    /// Whether it holds.
+    pub agrees: bool,
+    /// What became of it.
+    pub status: Status,
+    /// What is wrong with the record, or why it cannot be decided again.
+    pub problems: Vec<String>,
+    /// Where the new decision parts from the old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
+    /// The old decision beside the new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+    /// What was known at the time asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
+    /// The SOP's version in force on the day asked for, by the rule book used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_force: Option<String>,
+    /// The new decision, where it differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Value>,
+}
+
+/// What is wrong with a record by itself: hashes that do not hold. The proof that it is in the log comes on top.
+pub fn verify(record: &Record) -> Vec<String> {
+    let mut problems = Vec::new();
+    let decision: Value = match serde_json::from_slice(&record.decision) {
+        Ok(value) => value,
+        Err(error) => return vec![format!("the decision is no JSON: {error}")],
+    };
+    let text = |name: &str| decision.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut bare = decision.clone();
+    bare.as_object_mut().map(|map| map.remove("id"));
+    let hashed = serde_json_canonicalizer::to_vec(&bare).map(|bytes| format!("dec_{}", &sha256(&bytes)[..32]));
+    let canonical = serde_json_canonicalizer::to_vec(&decision).is_ok_and(|bytes| bytes == record.decision);
+    match hashed {
+        Ok(id) if canonical && id == record.id && id == text("id") => {}
+        _ => problems.push("the decision's bytes are not those of its id".to_owned()),
+    }
+    let parts = [("trace", &record.trace, "trace_sha256"), ("case", &record.case, "case_hash")];
+    for (name, bytes, pin) in parts {
+        if bytes.as_ref().is_some_and(|bytes| sha256(bytes) != text(pin)) {
+            problems.push(format!("the {name} is not the one that the decision names"));
+        }
+    }
+    problems
+}
+
+/// A record on its way through a batch.
+struct Job {
+    at: usize,
+    recorded: Sides,
+    case: Case,
+    as_of: Option<Timestamp>,
+    rulebook: String,
+    manifest: String,
+}
+
+/// Replays records. Holds opened artifacts between batches.
+pub struct Rerun<'a> {
+    shelf: Shelf<'a>,
+    level: Level,
+    changes: Changes,
+    pipelines: Vec<((String, String), Arc<Pipeline>)>,
+}
+
+/// Pipelines kept ready.
+const PIPELINES: usize = 4;
+
+impl<'a> Rerun<'a> {
+    /// `folder` is where the files of pinned models are laid out.
+    pub fn new(store: &'a Store, judge: JudgeConfig, folder: PathBuf, level: Level, changes: Changes) -> Self {
+        Self { shelf: Shelf::new(store, judge, folder), level, changes, pipelines: Vec::new() }
+    }
+
+    /// Replays a batch, in its order.
+    pub async fn batch(&mut self, records: &[Record]) -> Result<Vec<Replayed>, ReplayError> {
+        let mut out: Vec<Replayed> = records.iter().map(|record| self.checked(record)).collect();
+        if self.level == Level::R0 {
+            return Ok(out);
+        }
+        let mut jobs = Vec::new();
+        for (at, record) in records.iter().enumerate() {
+            if out[at].status != Status::Whole {
+                continue;
+            }
+            match self.job(at, record, &mut out[at]) {
+                Ok(job) => jobs.extend(job),
+                Err(problem) => unavailable(&mut out[at], problem),
+            }
+        }
+        // Those of one pipeline are decided together, in their order.
+        while let Some(first) = jobs.first() {
+            let key = (first.rulebook.clone(), first.manifest.clone());
+            let (group, rest): (Vec<Job>, Vec<Job>) =
+                jobs.into_iter().partition(|job| (&job.rulebook, &job.manifest) == (&key.0, &key.1));
+            jobs = rest;
+            let pipeline = match self.pipeline(&key).await {
+                Ok(pipeline) => pipeline,
+                Err(error @ (ReplayError::NotKept { .. } | ReplayError::Book(_))) => {
+                    group.iter().for_each(|job| unavailable(&mut out[job.at], error.to_string()));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let cases: Vec<_> = group.iter().map(|job| (&job.case, job.as_of)).collect();
+            let decided = tokio::task::block_in_place(|| pipeline.decide_each(&cases, &self.changes.facts))?;
+            for (job, decided) in group.iter().zip(decided) {
+                self.compare(job, &decided, &pipeline, &records[job.at], &mut out[job.at])?;
+            }
+        }
+        Ok(out)
+    }
+
+    /// The record itself.
+    fn checked(&self, record: &Record) -> Replayed {
+        let problems = verify(record);
+        let decision: Value = serde_json::from_slice(&record.decision).unwrap_or_default();
+        let whole = problems.is_empty();
+        Replayed {
+            id: record.id.clone(),
+            ticket_id: decision.get("ticket_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            level: self.level,
+            agrees: whole && self.level == Level::R0,
+            status: if whole { Status::Whole } else { Status::Damaged },
+            problems,
+            divergence: None,
+            change: None,
+            known: None,
+            in_force: None,
+            decision: None,
+        }
+    }
+
+    /// What is to be decided for a record; `None` when there is nothing to decide yet.
+    fn job(&self, at: usize, record: &Record, out: &mut Replayed) -> Result<Option<Job>, String> {
+        let (Some(case), Some(trace)) = (&record.case, &record.trace) else {
+            return Err("its case was erased; the record stands, but nothing can be decided again".to_owned());
+        };
+        let recorded = Sides {
+            decision: serde_json::from_slice(&record.decision).map_err(|e| e.to_string())?,
+            trace: serde_json::from_slice(trace).map_err(|e| e.to_string())?,
+        };
+        let text = |pointer: &str| recorded.decision.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let mut as_of = Some(text("/decided_as_of").parse().map_err(|_| "its time of decision cannot be read")?);
+        let mut case = edited(case, &self.changes.case).map_err(|e: EditError| e.to_string())?;
+        if let Some(then) = self.changes.as_of {
+            let (cut, known) = known_at(&case, then).map_err(|e| e.to_string())?;
+            out.known = Some(known);
+            as_of = Some(then);
+            let Some(cut) = cut else {
+                out.problems.push("no claim had been filed by then".to_owned());
+                return Ok(None);
+            };
+            case = cut;
+        }
+        let (rulebook, manifest) = (text("/pins/rulebook").to_owned(), text("/pins/manifest").to_owned());
+        Ok(Some(Job { at, case, as_of, rulebook, manifest, recorded }))
+    }
+
+    /// The pipeline that a decision pins, or what it is replaced by.
+    async fn pipeline(&mut self, key: &(String, String)) -> Result<Arc<Pipeline>, ReplayError> {
+        if let Some((_, pipeline)) = self.pipelines.iter().find(|(of, _)| of == key) {
+            return Ok(pipeline.clone());
+        }
+        let book = match &self.changes.book {
+            Some(book) => book.clone(),
+            None => self.shelf.book(&key.0).await?,
+        };
+        let judge = match &self.changes.judge {
+            Some(judge) => judge.clone(),
+            None => self.shelf.judge(&key.1).await?,
+        };
+        let thresholds = with_thresholds(&judge.manifest().thresholds, &self.changes.thresholds)?;
+        let pins = judge.pins().clone();
+        let pipeline = Arc::new(Pipeline::with((*book).clone(), Box::new(judge), &pins, thresholds)?);
+        if self.pipelines.len() >= PIPELINES {
+            self.pipelines.remove(0);
+        }
+        self.pipelines.push((key.clone(), pipeline.clone()));
+        Ok(pipeline)
+    }
+
+    fn compare(
+        &self,
+        job: &Job,
+        decided: &Decided,
+        pipeline: &Pipeline,
+        record: &Record,
+        out: &mut Replayed,
+    ) -> Result<(), ReplayError> {
+        let (decision, trace) = (decided.decision.canonical()?, decided.trace.canonical()?);
+        if let Some(then) = self.changes.as_of {
+            out.in_force = in_force(pipeline.book(), &decided.decision.sop.id, then);
+        }
+        if decision == record.decision && Some(&trace) == record.trace.as_ref() {
+            out.status = Status::Identical;
+            out.agrees = true;
+            out.change = Some(Change::between(&job.recorded.decision, &job.recorded.decision));
+            return Ok(());
+        }
+        let now = Sides { decision: serde_json::from_slice(&decision)?, trace: serde_json::from_slice(&trace)? };
+        let change = Change::between(&job.recorded.decision, &now.decision);
+        out.divergence = diverge(&job.recorded, &now, !self.changes.facts.is_empty());
+        out.status = if out.divergence.is_some() { Status::Diverged } else { Status::SameFindings };
+        out.agrees = match self.level {
+            Level::R3 | Level::R4 => !change.matters(),
+            // Under other models or rules another pin is what was asked for.
+            Level::R2 => !self.changes.none() && out.divergence.is_none(),
+            _ => false,
+        };
+        out.change = Some(change);
+        out.decision = (self.level > Level::R2).then_some(now.decision);
+        Ok(())
+    }
+}
+
+fn unavailable(out: &mut Replayed, problem: String) {
+    out.status = Status::Unavailable;
+    out.problems.push(problem);
+}
+
+fn with_thresholds(pinned: &Thresholds, changes: &[(String, Probability)]) -> Result<Thresholds, ReplayError> {
+    let mut value = serde_json::to_value(pinned)?;
+    for (name, p) in changes {
+        match value.get_mut(name).filter(|old| old.is_number()) {
+            Some(place) => *place = serde_json::to_value(p)?,
+            None => return Err(ReplayError::NoThreshold(name.clone())),
+        }
+    }
+    Ok(serde_json::from_value(value)?)
+}
+
+/// `id vN` of the SOP's version in force on a day in the pack's time zone.
+fn in_force(book: &RuleBook, sop: &Option<String>, at: Timestamp) -> Option<String> {
+    let day = at.datetime().with_timezone(&book.head.time_zone).date_naive();
+    let id = sop.as_ref()?;
+    book.sops.iter().rfind(|s| s.id.0 == *id && book.in_force(s, day)).map(|s| format!("{id} v{}", s.version))
+}
