@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod decision;
 pub mod eval;
+pub mod explain;
 pub mod judge;
 pub mod lang;
 pub mod ledger;
