@@ -17,7 +17,8 @@ use crate::config::Config;
 use crate::decision::Outcome;
 use crate::lang::Lang;
 use crate::pipeline::{Decided, Pipeline};
-use crate::store::{NewDecision, NewRejection, NewRulebook, Store, TenantStore};
+use crate::replay;
+use crate::store::{NewDecision, NewRejection, Store, TenantStore};
 
 /// Arguments of `praetor adjudicate`.
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,7 @@ pub(super) enum Format {
     Json,
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|rule: crate::case::Rule| rule.text(Lang::En))
 }
 
@@ -91,19 +92,14 @@ pub(super) async fn run(args: &AdjudicateArgs, config: &Config) -> anyhow::Resul
     Ok(if tally.refused > 0 { ExitCode::from(EXIT_REFUSED) } else { ExitCode::SUCCESS })
 }
 
-/// Opens the database, migrates a private one, and keeps the rules that decisions pin.
+/// Opens the database, migrates a private one, and keeps what decisions pin.
 async fn open_store(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Store> {
     let store = Store::open(&config.store).await?;
     if store.is_private() {
         store.migrate().await?;
     }
-    let book = pipeline.book();
-    let kept = NewRulebook { hash: book.hash().0, pack_id: book.head.id.clone(), bytes: book.canonical().to_vec() };
-    store
-        .tenant(&config.tenant)
-        .put_rulebook(&kept)
-        .await
-        .context("cannot write; is the database migrated (praetor db migrate)?")?;
+    let kept = replay::keep(&store, pipeline, &config.models).await;
+    kept.context("cannot write; is the database migrated (praetor db migrate)?")?;
     Ok(store)
 }
 

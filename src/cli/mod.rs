@@ -5,10 +5,14 @@ mod db;
 mod disturb;
 mod doctor;
 mod eval;
+mod explain;
 mod input;
 mod pra;
 mod questions;
+mod records;
 mod render;
+mod replay;
+mod replay_report;
 mod show;
 mod sop;
 
@@ -16,7 +20,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, ConfigArgs};
 use crate::judge::Judge;
@@ -48,6 +53,10 @@ enum Command {
     Adjudicate(adjudicate::AdjudicateArgs),
     /// Print recorded decisions
     Show(show::ShowArgs),
+    /// Explain a recorded decision to the people it concerns
+    Explain(explain::ExplainArgs),
+    /// Check recorded decisions and decide them again, as pinned or under other rules, models or facts
+    Replay(replay::ReplayArgs),
     /// Decide cases whose answers are known and show how often each node is right
     Eval(eval::EvalArgs),
     /// Check, test and print the rules
@@ -71,8 +80,9 @@ enum Command {
 
 /// Runs the program with the process's arguments.
 pub async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli).await {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(cli, &matches).await {
         Ok(code) => code,
         // Whoever reads our output may stop reading: that is no failure.
         Err(error) if error.chain().any(is_broken_pipe) => ExitCode::SUCCESS,
@@ -98,12 +108,17 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let config = Config::load(&cli.config)?;
     let mut out = io::stdout();
     match cli.command {
         Command::Adjudicate(args) => adjudicate::run(&args, &config).await,
         Command::Show(args) => show::run(&args, &config, &mut out).await,
+        Command::Explain(args) => explain::run(&args, &config, &mut out).await,
+        Command::Replay(args) => {
+            let named = replay::Named { pack: named(matches, "pack"), models: named(matches, "models") };
+            replay::run(&args, named, &config, &mut out).await
+        }
         Command::Eval(args) => eval::run(&args, &config, &mut out),
         Command::Sop(args) => sop::run(&args, &config, &mut out),
         Command::Db(args) => db::run(&args, &config, &mut out).await,
@@ -115,6 +130,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Questions(args) => questions::command(&args, &config, &mut out),
         Command::Pra(args) => pra::run(&args, &config, &mut io::BufWriter::new(out)),
     }
+}
+
+/// Whether the command line itself gives an option, not a variable, a file or a default.
+fn named(matches: &ArgMatches, option: &str) -> bool {
+    let source = matches.subcommand().and_then(|(_, command)| command.value_source(option));
+    source == Some(ValueSource::CommandLine)
 }
 
 /// Opens rules and models.

@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
 use super::adjudicate::Format;
+use super::records::find;
 use super::render;
 use crate::config::Config;
 use crate::lang::Lang;
@@ -27,7 +28,7 @@ pub(super) struct ShowArgs {
 
 pub(super) async fn run(args: &ShowArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let store = Store::open(&config.store).await?;
-    let found = find(&store.tenant(&config.tenant), args).await;
+    let found = read(&store.tenant(&config.tenant), args).await;
     store.close().await?;
     let found = found?;
     if found.is_empty() {
@@ -70,14 +71,9 @@ fn erasure(id: &str, erased: &Erased, lang: Lang) -> String {
 }
 
 /// The decisions of that id or ticket, with their traces if these are asked for.
-async fn find(store: &TenantStore, args: &ShowArgs) -> anyhow::Result<Vec<(StoredDecision, Option<Body>)>> {
-    let by_id = if args.id.starts_with("dec_") { store.decision(&args.id).await? } else { None };
-    let decisions = match by_id {
-        Some(decision) => vec![decision],
-        None => store.by_ticket(&args.id).await?,
-    };
-    let mut found = Vec::with_capacity(decisions.len());
-    for decision in decisions {
+async fn read(store: &TenantStore, args: &ShowArgs) -> anyhow::Result<Vec<(StoredDecision, Option<Body>)>> {
+    let mut found = Vec::new();
+    for decision in find(store, &args.id).await? {
         let trace = if args.trace { store.trace(&decision.id).await? } else { None };
         found.push((decision, trace));
     }

@@ -104,7 +104,8 @@ impl<'a> View<'a> {
 /// `93.4%` of a probability.
 fn percent(value: Option<&Value>) -> String {
     let p = value.and_then(|v| serde_json::from_value::<crate::judge::Probability>(v.clone()).ok());
-    p.map_or_else(|| "-".to_owned(), |p| format!("{}.{}%", p.millionths() / 10_000, p.millionths() / 1_000 % 10))
+    let tenths = |p: crate::judge::Probability| (p.millionths() + 500) / 1_000;
+    p.map_or_else(|| "-".to_owned(), |p| format!("{}.{}%", tenths(p) / 10, tenths(p) % 10))
 }
 
 fn outcome(d: &View<'_>, recorded_at: Option<&str>) -> Option<Section> {

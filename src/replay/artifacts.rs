@@ -50,6 +50,20 @@ fn hash(hex: &str) -> Result<Hash, ReplayError> {
     bytes.ok_or_else(|| ReplayError::NotKept { kind: "artifact", hash: hex.to_owned() })
 }
 
+/// The rule book that a recorded decision pins.
+pub async fn pinned_book(store: &Store, decision: &serde_json::Value) -> Result<RuleBook, ReplayError> {
+    let hex = decision.pointer("/pins/rulebook").and_then(serde_json::Value::as_str).unwrap_or_default();
+    Ok(sop::decode(&bytes(store, "rule book", hex).await?)?)
+}
+
+async fn bytes(store: &Store, kind: &'static str, hex: &str) -> Result<Vec<u8>, ReplayError> {
+    let found = match hash(hex) {
+        Ok(hash) => store.artifact(&hash).await?,
+        Err(_) => None,
+    };
+    found.ok_or_else(|| ReplayError::NotKept { kind, hash: hex.to_owned() })
+}
+
 /// Artifacts read back: rule books compiled, models opened. Keeps a few of each, the last used.
 pub(super) struct Shelf<'a> {
     store: &'a Store,
@@ -69,27 +83,19 @@ impl<'a> Shelf<'a> {
         Self { store, judge, folder, books: Vec::new(), judges: Vec::new() }
     }
 
-    async fn bytes(&self, kind: &'static str, hex: &str) -> Result<Vec<u8>, ReplayError> {
-        let found = match hash(hex) {
-            Ok(hash) => self.store.artifact(&hash).await?,
-            Err(_) => None,
-        };
-        found.ok_or_else(|| ReplayError::NotKept { kind, hash: hex.to_owned() })
-    }
-
     /// The rule book of this hash.
     pub(super) async fn book(&mut self, hash: &str) -> Result<Arc<RuleBook>, ReplayError> {
         if let Some(book) = recent(&mut self.books, hash) {
             return Ok(book);
         }
-        let book = Arc::new(sop::decode(&self.bytes("rule book", hash).await?)?);
+        let book = Arc::new(sop::decode(&bytes(self.store, "rule book", hash).await?)?);
         remember(&mut self.books, BOOKS, hash, book.clone());
         Ok(book)
     }
 
     /// The manifest of this hash, without opening its models.
     pub(super) async fn manifest(&self, hash: &str) -> Result<Manifest, ReplayError> {
-        let bytes = self.bytes("models' manifest", hash).await?;
+        let bytes = bytes(self.store, "models' manifest", hash).await?;
         let path = PathBuf::from(hash);
         let bad = |reason: String| crate::judge::JudgeError::Manifest { path: path.clone(), reason };
         let text = std::str::from_utf8(&bytes).map_err(|e| bad(e.to_string()))?;
@@ -104,7 +110,7 @@ impl<'a> Shelf<'a> {
         let folder = self.folder.join(hash);
         for FileEntry { file, sha256 } in self.manifest(hash).await?.files() {
             if read_checked("model file", &folder, &file, &sha256).is_err() {
-                let bytes = self.bytes("model file", &sha256).await?;
+                let bytes = bytes(self.store, "model file", &sha256).await?;
                 write(&folder.join(&file), &bytes)?;
             }
         }

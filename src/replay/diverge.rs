@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::pipeline::Decided;
 use crate::sop::parse_scaled;
 
 /// What made a decision come out differently.
@@ -64,6 +65,15 @@ pub struct Sides {
     pub decision: Value,
     /// The trace.
     pub trace: Value,
+}
+
+impl Sides {
+    /// Of a decision just made.
+    pub fn of(decided: &Decided) -> Result<Self, serde_json::Error> {
+        // Through the canonical bytes, so that numbers are written as recorded ones are.
+        let value = |bytes: Vec<u8>| serde_json::from_slice(&bytes);
+        Ok(Self { decision: value(decided.decision.canonical()?)?, trace: value(decided.trace.canonical()?)? })
+    }
 }
 
 /// Names of the pins that differ, `models.supports` and the like.

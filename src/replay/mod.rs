@@ -18,7 +18,7 @@ use crate::pipeline::PipelineError;
 use crate::sop::KeptBookError;
 use crate::store::StoreError;
 
-pub use artifacts::keep;
+pub use artifacts::{keep, pinned_book};
 pub use diverge::{Cause, Divergence, Sides, diverge};
 pub use edits::{CaseEdit, EditError, Known, UnknownCaseEdit};
 pub use recorded::RecordedAnswers;

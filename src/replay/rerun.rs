@@ -292,7 +292,7 @@ impl<'a> Rerun<'a> {
             out.change = Some(Change::between(&job.recorded.decision, &job.recorded.decision));
             return Ok(());
         }
-        let now = Sides { decision: serde_json::from_slice(&decision)?, trace: serde_json::from_slice(&trace)? };
+        let now = Sides::of(decided)?;
         let change = Change::between(&job.recorded.decision, &now.decision);
         out.divergence = diverge(&job.recorded, &now, !self.changes.facts.is_empty());
         out.status = if out.divergence.is_some() { Status::Diverged } else { Status::SameFindings };

@@ -100,6 +100,22 @@ impl TenantStore {
         })
     }
 
+    /// So many decisions at most after a place in the order of recording, in that order.
+    pub async fn decisions_after(&self, seq: i64, limit: i64) -> Result<Vec<StoredDecision>, StoreError> {
+        let rows = sqlx::query_as!(
+            DecisionRow,
+            r#"SELECT id, seq, ticket_id, case_hash, outcome, sop_id, sop_version, remedy_kind, refund_fen,
+                      compensation_fen, body, body_sha256, created_at
+               FROM praetor.decisions WHERE seq > $1 ORDER BY seq LIMIT $2"#,
+            seq,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::query("read decisions in order"))?;
+        rows.into_iter().map(StoredDecision::try_from).collect()
+    }
+
     /// The trace of a decision, canonical JSON.
     pub async fn trace(&self, decision_id: &str) -> Result<Option<Body>, StoreError> {
         let mut tx = self.begin(Intent::Read).await?;

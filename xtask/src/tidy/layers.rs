@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("eval", &["lang", "case", "sop", "judge", "decision", "pipeline"]),
     ("calibrate", &["lang", "config", "case", "sop", "judge", "decision", "pipeline"]),
     ("replay", &["lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store"]),
+    ("explain", &["lang", "sop", "judge"]),
     ("batch", EDGE),
     ("api", EDGE),
     ("console", &["lang", "config", "api"]),
@@ -44,6 +45,7 @@ const EDGE: &[&str] = &[
     "review",
     "calibrate",
     "replay",
+    "explain",
 ];
 
 /// The command line starts everything else.
@@ -62,6 +64,7 @@ const CLI: &[&str] = &[
     "eval",
     "calibrate",
     "replay",
+    "explain",
     "batch",
     "api",
     "console",

@@ -1,0 +1,111 @@
+//! Recorded decisions as commands pick them: by id or ticket, all, or those that match a filter; a page at a time.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::replay::Record;
+use crate::store::{Store, StoredDecision};
+
+/// `outcome=review`, `sop.id=invoice.general`, `pins.rulebook=…`: a field of the decision and its value; `since` and
+/// `until` are times of recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Filter {
+    Since(DateTime<Utc>),
+    Until(DateTime<Utc>),
+    Field(String, String),
+}
+
+impl FromStr for Filter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as outcome=review or sop.id=invoice.general")?;
+        let time = || DateTime::parse_from_rfc3339(value).map(|at| at.to_utc()).map_err(|e| format!("{key}: {e}"));
+        Ok(match key {
+            "since" => Self::Since(time()?),
+            "until" => Self::Until(time()?),
+            "" => return Err("the key is empty".to_owned()),
+            key => Self::Field(format!("/{}", key.replace('.', "/")), value.to_owned()),
+        })
+    }
+}
+
+impl Filter {
+    fn holds(&self, stored: &StoredDecision, decision: &Value) -> bool {
+        match self {
+            Self::Since(at) => stored.created_at >= *at,
+            Self::Until(at) => stored.created_at <= *at,
+            Self::Field(pointer, want) => match decision.pointer(pointer) {
+                Some(Value::String(text)) => text == want,
+                Some(value) => value.to_string() == *want,
+                None => want.is_empty(),
+            },
+        }
+    }
+}
+
+/// What a command is about.
+#[derive(Debug, Clone)]
+pub(super) enum Picked {
+    /// These decisions, or all of these tickets.
+    Ids(Vec<String>),
+    /// Every one that matches all filters.
+    Every(Vec<Filter>),
+}
+
+/// The decision with this id, or all of a ticket, newest first.
+pub(super) async fn find(store: &Store, id: &str) -> anyhow::Result<Vec<StoredDecision>> {
+    if id.starts_with("dec_")
+        && let Some(found) = store.decision(id).await?
+    {
+        return Ok(vec![found]);
+    }
+    Ok(store.by_ticket(id).await?)
+}
+
+/// Pages of records, in the order of recording or as asked for.
+pub(super) struct Pages<'a> {
+    store: &'a Store,
+    picked: Picked,
+    size: usize,
+    after: i64,
+}
+
+impl<'a> Pages<'a> {
+    pub(super) fn new(store: &'a Store, picked: Picked, size: u16) -> Self {
+        Self { store, picked, size: usize::from(size), after: 0 }
+    }
+
+    /// The next page, which a filter may leave empty; `None` at the end.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<Vec<Record>>> {
+        let found = match &mut self.picked {
+            Picked::Ids(ids) => {
+                if ids.is_empty() {
+                    return Ok(None);
+                }
+                let id = ids.remove(0);
+                let found = find(self.store, &id).await?;
+                anyhow::ensure!(!found.is_empty(), "there is no decision of `{id}`");
+                found
+            }
+            Picked::Every(filters) => {
+                let page = self.store.decisions_after(self.after, i64::try_from(self.size)?).await?;
+                let Some(last) = page.last() else { return Ok(None) };
+                self.after = last.seq;
+                let holds = |stored: &StoredDecision| {
+                    let decision = serde_json::from_slice(&stored.body).unwrap_or_default();
+                    filters.iter().all(|filter| filter.holds(stored, &decision))
+                };
+                page.into_iter().filter(holds).collect()
+            }
+        };
+        let mut records = Vec::with_capacity(found.len());
+        for stored in found {
+            let (trace, case) = (self.store.trace(&stored.id).await?, self.store.case(&stored.case_hash).await?);
+            records.push(Record { id: stored.id, decision: stored.body, trace, case });
+        }
+        Ok(Some(records))
+    }
+}

@@ -1,0 +1,165 @@
+//! What replays and comparisons of packs print for people.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::lang::Lang;
+use crate::replay::{Cause, Change, Divergence, Matrix, Replayed, Status, Transitions};
+
+/// How many came out how.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Sums {
+    pub(super) cases: u64,
+    pub(super) agreed: u64,
+    by_status: BTreeMap<&'static str, u64>,
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, replayed: &Replayed) {
+        self.cases += 1;
+        self.agreed += u64::from(replayed.agrees);
+        *self.by_status.entry(status(replayed.status, Lang::En)).or_default() += 1;
+    }
+
+    pub(super) fn text(&self, lang: Lang) -> String {
+        let parts: Vec<String> = self.by_status.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        match lang {
+            Lang::Zh => format!("{} 件决定，{} 件相符（{}）", self.cases, self.agreed, parts.join("，")),
+            Lang::En => format!("{} decisions, {} agree ({})", self.cases, self.agreed, parts.join(", ")),
+        }
+    }
+}
+
+fn status(status: Status, lang: Lang) -> &'static str {
+    match status {
+        Status::Whole => lang.pick("完整", "whole"),
+        Status::Identical => lang.pick("逐字节相同", "identical"),
+        Status::SameFindings => lang.pick("认定相同", "same findings"),
+        Status::Diverged => lang.pick("有分歧", "diverged"),
+        Status::Damaged => lang.pick("记录受损", "damaged"),
+        Status::Unavailable => lang.pick("无法重放", "unavailable"),
+    }
+}
+
+fn cause(cause: Cause, lang: Lang) -> &'static str {
+    match cause {
+        Cause::Input => lang.pick("案卷", "input"),
+        Cause::Model => lang.pick("模型", "model"),
+        Cause::Rule => lang.pick("规则", "rule"),
+        Cause::Runtime => lang.pick("运行环境", "runtime"),
+        Cause::Code => lang.pick("程序", "code"),
+    }
+}
+
+/// Fen as yuan.
+fn yuan(fen: i64) -> String {
+    crate::sop::facts::format_value(crate::sop::facts::Type::Money, fen)
+}
+
+/// One record: a line, and more where it does not agree.
+pub(super) fn replayed(out: &mut impl Write, r: &Replayed, lang: Lang) -> io::Result<()> {
+    writeln!(out, "{}  {}  {}", r.id, r.ticket_id, status(r.status, lang))?;
+    for problem in &r.problems {
+        writeln!(out, "   {problem}")?;
+    }
+    if let Some(known) = &r.known {
+        let part = |zh: &str, en: &str, n: [usize; 2]| format!("{} {}/{}", lang.pick(zh, en), n[0], n[1]);
+        let parts = [
+            part("消息", "messages", known.messages),
+            part("证据", "evidence", known.evidence),
+            part("物流", "logistics", known.logistics),
+        ];
+        let opened = match known.opened {
+            true => lang.pick("平台已介入", "the platform had stepped in"),
+            false => lang.pick("平台尚未介入", "the platform had not stepped in yet"),
+        };
+        writeln!(out, "   {}: {}; {opened}", lang.pick("当时所知", "known then"), parts.join(lang.pick("，", ", ")))?;
+    }
+    if let Some(sop) = &r.in_force {
+        writeln!(out, "   {}: {sop}", lang.pick("当时有效的规则", "rule in force then"))?;
+    }
+    parted(out, r.divergence.as_ref(), r.change.as_ref(), lang)
+}
+
+/// Where two decisions part and what that means.
+pub(super) fn parted(
+    out: &mut impl Write,
+    divergence: Option<&Divergence>,
+    change: Option<&Change>,
+    lang: Lang,
+) -> io::Result<()> {
+    if let Some(d) = divergence {
+        let because = if d.because.is_empty() { String::new() } else { format!(": {}", d.because.join(", ")) };
+        writeln!(
+            out,
+            "   {} {} ({}{because}) {} {} -> {}",
+            lang.pick("首个分歧节点", "first parts at"),
+            d.node,
+            cause(d.cause, lang),
+            d.place,
+            short(&d.recorded),
+            short(&d.now)
+        )?;
+        if d.score_distance > 0 {
+            let distance = f64::from(d.score_distance) / 1e6;
+            writeln!(out, "   {}: {distance:.6}", lang.pick("最大概率差", "largest difference of a probability"))?;
+        }
+    }
+    if let (Some(c), true) = (change, divergence.is_some()) {
+        let row = |row: Option<u64>| row.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let side = |i: usize| format!("{} {} {} {} #{}", c.outcome[i], c.remedy[i], yuan(c.fen[i]), c.sop[i], row(c.row[i]));
+        if side(0) == side(1) {
+            writeln!(out, "   {}: {}", lang.pick("结果不变", "the result stays"), side(0))?;
+        } else {
+            writeln!(out, "   {}\n   -> {}", side(0), side(1))?;
+        }
+    }
+    Ok(())
+}
+
+/// A value on one line.
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+/// Sums over many decisions.
+pub(super) fn transitions(out: &mut impl Write, t: &Transitions, lang: Lang) -> io::Result<()> {
+    matrix(out, lang.pick("结果", "outcomes"), &t.outcomes, lang)?;
+    matrix(out, lang.pick("处理方式", "remedies"), &t.remedies, lang)?;
+    let [before, after] = t.fen();
+    let delta = after.saturating_sub(before);
+    let sign = if delta > 0 { "+" } else { "" };
+    writeln!(
+        out,
+        "{}: {} -> {} ({sign}{})",
+        lang.pick("金额", "money"),
+        yuan(before),
+        yuan(after),
+        yuan(delta)
+    )?;
+    writeln!(out, "{}: {} / {}", lang.pick("结果有变", "changed"), t.changed, t.cases)?;
+    for (node, n) in &t.nodes {
+        writeln!(out, "   {} {node}: {n}", lang.pick("首个分歧节点", "first parts at"))?;
+    }
+    for (cause, n) in &t.causes {
+        writeln!(out, "   {} {cause}: {n}", lang.pick("原因", "cause"))?;
+    }
+    Ok(())
+}
+
+fn matrix(out: &mut impl Write, name: &str, matrix: &Matrix, lang: Lang) -> io::Result<()> {
+    let (cases, paid) = (lang.pick("件数", "cases"), lang.pick("前后金额", "paid before and after"));
+    writeln!(out, "{name} ({cases}; {paid})")?;
+    for (from, to, cell) in matrix.cells() {
+        let (before, after) = (yuan(cell.fen_before), yuan(cell.fen_after));
+        writeln!(out, "   {from:<18} -> {to:<18} {:>8} {before:>14} {after:>14}", cell.cases)?;
+    }
+    Ok(())
+}
