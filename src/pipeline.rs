@@ -4,8 +4,8 @@
 use crate::case::{Case, Timestamp};
 use crate::decision::{self, Asked, Decision, DecisionError, NodeRecord, Pins, Trace};
 use crate::judge::{Answer, Judge, JudgeError, Question, Thresholds};
-use crate::nodes::{Findings, Node, NodeError, Rules, waves};
 pub use crate::nodes::{Edit, UnknownEdit};
+use crate::nodes::{Findings, Node, NodeError, Rules, waves};
 use crate::sop::{Index, IndexError, RuleBook};
 
 /// Whoever answers questions: the judge, or answers recorded before.

@@ -4,6 +4,7 @@
 
 mod case;
 mod eval;
+mod golden;
 mod judge;
 mod ledger;
 mod pipeline;

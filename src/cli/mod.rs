@@ -15,6 +15,7 @@ mod replay;
 mod replay_report;
 mod show;
 mod sop;
+mod sop_diff;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -120,7 +121,7 @@ async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             replay::run(&args, named, &config, &mut out).await
         }
         Command::Eval(args) => eval::run(&args, &config, &mut out),
-        Command::Sop(args) => sop::run(&args, &config, &mut out),
+        Command::Sop(args) => sop::run(&args, &config, &mut out).await,
         Command::Db(args) => db::run(&args, &config, &mut out).await,
         Command::Doctor => doctor::run(&config, &mut out).await,
         Command::Completions { shell } => {

@@ -21,7 +21,8 @@ impl FromStr for Filter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as outcome=review or sop.id=invoice.general")?;
+        let (key, value) =
+            text.split_once('=').ok_or("write KEY=VALUE, such as outcome=review or sop.id=invoice.general")?;
         let time = || DateTime::parse_from_rfc3339(value).map(|at| at.to_utc()).map_err(|e| format!("{key}: {e}"));
         Ok(match key {
             "since" => Self::Since(time()?),

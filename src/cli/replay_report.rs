@@ -14,18 +14,18 @@ use crate::replay::{Cause, Change, Divergence, Matrix, Replayed, Status, Transit
 pub(super) struct Sums {
     pub(super) cases: u64,
     pub(super) agreed: u64,
-    by_status: BTreeMap<&'static str, u64>,
+    by_status: BTreeMap<Status, u64>,
 }
 
 impl Sums {
     pub(super) fn add(&mut self, replayed: &Replayed) {
         self.cases += 1;
         self.agreed += u64::from(replayed.agrees);
-        *self.by_status.entry(status(replayed.status, Lang::En)).or_default() += 1;
+        *self.by_status.entry(replayed.status).or_default() += 1;
     }
 
     pub(super) fn text(&self, lang: Lang) -> String {
-        let parts: Vec<String> = self.by_status.iter().map(|(name, n)| format!("{name} {n}")).collect();
+        let parts: Vec<String> = self.by_status.iter().map(|(s, n)| format!("{} {n}", status(*s, lang))).collect();
         match lang {
             Lang::Zh => format!("{} 件决定，{} 件相符（{}）", self.cases, self.agreed, parts.join("，")),
             Lang::En => format!("{} decisions, {} agree ({})", self.cases, self.agreed, parts.join(", ")),
@@ -110,7 +110,8 @@ pub(super) fn parted(
     }
     if let (Some(c), true) = (change, divergence.is_some()) {
         let row = |row: Option<u64>| row.map_or_else(|| "-".to_owned(), |n| n.to_string());
-        let side = |i: usize| format!("{} {} {} {} #{}", c.outcome[i], c.remedy[i], yuan(c.fen[i]), c.sop[i], row(c.row[i]));
+        let side =
+            |i: usize| format!("{} {} {} {} #{}", c.outcome[i], c.remedy[i], yuan(c.fen[i]), c.sop[i], row(c.row[i]));
         if side(0) == side(1) {
             writeln!(out, "   {}: {}", lang.pick("结果不变", "the result stays"), side(0))?;
         } else {
@@ -136,14 +137,7 @@ pub(super) fn transitions(out: &mut impl Write, t: &Transitions, lang: Lang) -> 
     let [before, after] = t.fen();
     let delta = after.saturating_sub(before);
     let sign = if delta > 0 { "+" } else { "" };
-    writeln!(
-        out,
-        "{}: {} -> {} ({sign}{})",
-        lang.pick("金额", "money"),
-        yuan(before),
-        yuan(after),
-        yuan(delta)
-    )?;
+    writeln!(out, "{}: {} -> {} ({sign}{})", lang.pick("金额", "money"), yuan(before), yuan(after), yuan(delta))?;
     writeln!(out, "{}: {} / {}", lang.pick("结果有变", "changed"), t.changed, t.cases)?;
     for (node, n) in &t.nodes {
         writeln!(out, "   {} {node}: {n}", lang.pick("首个分歧节点", "first parts at"))?;

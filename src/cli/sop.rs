@@ -30,6 +30,8 @@ enum SopCommand {
         /// The pack's folder [default: the configured pack]
         dir: Option<PathBuf>,
     },
+    /// Say what another pack would change, by itself and over many cases
+    Diff(super::sop_diff::DiffArgs),
     /// Print an SOP, or list all
     Show {
         /// The SOP's id
@@ -37,11 +39,12 @@ enum SopCommand {
     },
 }
 
-pub(super) fn run(args: &SopArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: &SopArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let lang = config.lang;
     match &args.command {
         SopCommand::Check { dir } => check(dir.as_deref().unwrap_or(&config.pack), lang, out),
         SopCommand::Test { dir } => test(dir.as_deref().unwrap_or(&config.pack), lang, out),
+        SopCommand::Diff(args) => super::sop_diff::run(args, config, out).await,
         SopCommand::Show { id: None } => list(&load(&config.pack)?, lang, out),
         SopCommand::Show { id: Some(id) } => {
             let book = load(&config.pack)?;
@@ -54,7 +57,7 @@ pub(super) fn run(args: &SopArgs, config: &Config, out: &mut impl Write) -> anyh
 }
 
 /// Loads a pack; findings are printed and give the exit code.
-fn open(dir: &Path, lang: Lang, out: &mut impl Write) -> anyhow::Result<Option<RuleBook>> {
+pub(super) fn open(dir: &Path, lang: Lang, out: &mut impl Write) -> anyhow::Result<Option<RuleBook>> {
     match load(dir) {
         Ok(book) => Ok(Some(book)),
         Err(PackError::Refused(errors)) => {

@@ -120,7 +120,8 @@ fn outcome(d: &View<'_>, recorded_at: Option<&str>) -> Option<Section> {
         (("性质", "Standing"), d.say(standing)),
         (("处理方式", "Remedy"), d.term(d.text("/remedy/kind"))),
     ];
-    for (name, path) in [(("退款（元）", "Refund"), "/remedy/refund"), (("赔付（元）", "Compensation"), "/remedy/compensation")]
+    for (name, path) in
+        [(("退款（元）", "Refund"), "/remedy/refund"), (("赔付（元）", "Compensation"), "/remedy/compensation")]
     {
         if d.text(path) != "0.00" {
             pairs.push((name, d.text(path).to_owned()));
@@ -174,7 +175,11 @@ fn clauses(d: &View<'_>) -> Option<Section> {
         Lang::En => format!("Governing rule: {title} ({} v{version})", d.text("/sop/id")),
     };
     let head = [("条款", "Clause"), ("内容", "Text"), ("依据", "Source")].map(|b| d.say(b)).to_vec();
-    d.section("clauses", ("条款与依据", "Clauses and their sources"), vec![Block::Text(governs), Block::Table { head, rows }])
+    d.section(
+        "clauses",
+        ("条款与依据", "Clauses and their sources"),
+        vec![Block::Text(governs), Block::Table { head, rows }],
+    )
 }
 
 fn evidence(d: &View<'_>) -> Option<Section> {
@@ -202,7 +207,11 @@ fn evidence(d: &View<'_>) -> Option<Section> {
     };
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
     if rows.is_empty() {
-        return d.section("evidence", ("证据", "Evidence"), vec![Block::Text(d.say(("双方均未提交证据。", "Neither party submitted evidence.")))]);
+        return d.section(
+            "evidence",
+            ("证据", "Evidence"),
+            vec![Block::Text(d.say(("双方均未提交证据。", "Neither party submitted evidence.")))],
+        );
     }
     let head = [
         ("编号", "Id"),
@@ -212,13 +221,20 @@ fn evidence(d: &View<'_>) -> Option<Section> {
         ("认定", "Finding"),
         ("把握", "Certainty"),
     ];
-    d.section("evidence", ("证据的认定", "How the evidence was weighed"), vec![Block::Table { head: head.map(|b| d.say(b)).to_vec(), rows }])
+    d.section(
+        "evidence",
+        ("证据的认定", "How the evidence was weighed"),
+        vec![Block::Table { head: head.map(|b| d.say(b)).to_vec(), rows }],
+    )
 }
 
 fn row(d: &View<'_>) -> Option<Section> {
     let heading = ("据以决定的规则", "The row that decided");
     let Some(number) = d.d.pointer("/remedy/row").and_then(Value::as_u64) else {
-        let text = ("现有事实不足以适用任何一行规则，因此先请补充材料。", "The facts known fit no row of the table, so more is asked for first.");
+        let text = (
+            "现有事实不足以适用任何一行规则，因此先请补充材料。",
+            "The facts known fit no row of the table, so more is asked for first.",
+        );
         return d.section("row", heading, vec![Block::Text(d.say(text))]);
     };
     let intro = match d.lang {

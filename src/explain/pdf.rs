@@ -81,6 +81,8 @@ fn write_font(pdf: &mut Pdf, font: Ref, cid: Ref, descriptor: Ref) {
 fn lines(document: &Document) -> Vec<Line> {
     let mut out = Vec::new();
     let mut add = |text: &str, size: f32, indent: f32, above: f32| {
+        // The font's curved quotes are as wide as a Chinese character.
+        let text = &document.lang.pick(text.to_owned(), text.replace(['“', '”'], "\"").replace(['‘', '’'], "'"));
         let width = PAGE.0 - 2.0 * MARGIN - indent;
         for (n, text) in wrap(text, size, width).into_iter().enumerate() {
             out.push(Line { text, size, indent, above: if n == 0 { above } else { 0.0 } });
@@ -207,7 +209,8 @@ mod tests {
 
     #[test]
     fn lines_fit_and_lose_nothing() {
-        let text = "退款 61.45 元，由商家承担运费。See dec_0123456789abcdef0123456789abcdef, and the clause c1。".repeat(4);
+        let text =
+            "退款 61.45 元，由商家承担运费。See dec_0123456789abcdef0123456789abcdef, and the clause c1。".repeat(4);
         let lines = wrap(&text, BODY, 200.0);
         assert!(lines.len() > 5);
         for line in &lines {

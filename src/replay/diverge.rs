@@ -108,7 +108,9 @@ pub fn diverge(recorded: &Sides, now: &Sides, edited: bool) -> Option<Divergence
     for i in 0..old.len().max(new.len()) {
         let none = Value::Null;
         let (a, b) = (old.get(i).unwrap_or(&none), new.get(i).unwrap_or(&none));
-        let Some(part) = ["node", "asked", "finding"].into_iter().find(|key| a.get(key) != b.get(key)) else { continue };
+        let Some(part) = ["node", "asked", "finding"].into_iter().find(|key| a.get(key) != b.get(key)) else {
+            continue;
+        };
         let difference = Difference::of(part, a, b);
         let node = [a, b].into_iter().find_map(|n| n.get("node")?.as_str()).unwrap_or("decision");
         let (cause, because) = match part {
@@ -269,7 +271,10 @@ mod tests {
     fn names_the_first_node_its_cause_and_the_distance() {
         let d = diverge(&side("a", 0.9, true), &side("b", 0.4, false), false).unwrap();
         assert_eq!((d.node.as_str(), d.cause, d.score_distance), ("evidence", Cause::Model, 500_000));
-        assert_eq!((d.because, d.place.as_str()), (vec!["models.supports".to_owned()], "/asked/0/answer/verdict/valid"));
+        assert_eq!(
+            (d.because, d.place.as_str()),
+            (vec!["models.supports".to_owned()], "/asked/0/answer/verdict/valid")
+        );
         assert_eq!(paid(&side("a", 0.9, true).decision), 125);
     }
 

@@ -7,6 +7,7 @@
 mod artifacts;
 mod diverge;
 mod edits;
+mod packs;
 mod recorded;
 mod rerun;
 mod transition;
@@ -21,6 +22,7 @@ use crate::store::StoreError;
 pub use artifacts::{keep, pinned_book};
 pub use diverge::{Cause, Divergence, Sides, diverge};
 pub use edits::{CaseEdit, EditError, Known, UnknownCaseEdit};
+pub use packs::{Compared, Packs};
 pub use recorded::RecordedAnswers;
 pub use rerun::{Changes, Record, Replayed, Rerun, Status, verify};
 pub use transition::{Cell, Change, Matrix, Transitions};

@@ -288,7 +288,8 @@ pub struct Sop {
 }
 
 impl Sop {
-    fn canonical(&self) -> serde_json::Value {
+    /// What the rule book's hash covers of it.
+    pub(super) fn canonical(&self) -> serde_json::Value {
         let rows: Vec<_> = self
             .table
             .rows

@@ -1,0 +1,226 @@
+//! Decisions made long ago, kept as they were: their bytes must verify in every later version, and their remedies must
+//! still follow from the facts recorded with them.
+//!
+//! A folder is one set: the rule book and manifest its decisions pin, and of each decision the case, the bytes and the
+//! trace. Sets are never changed. When the engine's number is raised, a new one is added:
+//! `PRAETOR_GOLDEN=write cargo test --test main golden`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use praetor::case::Case;
+use praetor::explain::{Recorded, explain, html, pdf, text};
+use praetor::judge::{Judge, JudgeConfig, Manifest, Pins};
+use praetor::lang::Lang;
+use praetor::nodes::{case_facts, money};
+use praetor::pipeline::{Decided, Pipeline};
+use praetor::replay::{Record, RecordedAnswers, verify};
+use praetor::sop::facts::{Fact, Sufficiency};
+use praetor::sop::{Measure, RuleBook, Ruling, decode};
+use serde_json::Value;
+
+use crate::pipeline::{BOOK, PUBLIC, repo};
+
+/// One set.
+struct Set {
+    folder: PathBuf,
+    book: RuleBook,
+    manifest: Manifest,
+    records: Vec<Record>,
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn sets() -> Vec<Set> {
+    let folders = fs::read_dir(repo("tests/golden")).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders.into_iter().map(set).collect()
+}
+
+fn set(folder: PathBuf) -> Set {
+    let book = zstd::stream::decode_all(read(&folder.join("rulebook.json.zst")).as_slice()).unwrap();
+    let manifest = String::from_utf8(read(&folder.join("manifest.toml"))).unwrap();
+    let mut ids: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".decision.json")?.to_owned()))
+        .collect();
+    ids.sort();
+    let part = |id: &str, name: &str| read(&folder.join(format!("{id}.{name}.json")));
+    let record = |id: &String| Record {
+        id: id.clone(),
+        decision: part(id, "decision"),
+        trace: Some(part(id, "trace")),
+        case: Some(part(id, "case")),
+    };
+    let records = ids.iter().map(record).collect();
+    Set { book: decode(&book).unwrap(), manifest: Manifest::parse(&manifest).unwrap(), folder, records }
+}
+
+fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+fn text_at<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[test]
+fn every_record_is_whole_and_pins_what_is_kept_beside_it() {
+    let sets = sets();
+    assert!(!sets.is_empty());
+    for Set { folder, book, manifest, records } in sets {
+        assert!(records.len() >= 12, "{}", folder.display());
+        let mut sops = BTreeSet::new();
+        for record in &records {
+            assert_eq!(verify(record), Vec::<String>::new(), "{}", record.id);
+            let decision = json(&record.decision);
+            assert_eq!(text_at(&decision, "/pins/rulebook"), book.hash().to_string());
+            assert_eq!(text_at(&decision, "/pins/manifest"), manifest.sha256);
+            sops.insert(text_at(&decision, "/sop/id").to_owned());
+        }
+        assert!(sops.len() >= 10, "{sops:?}");
+    }
+}
+
+/// Whatever models find today: the remedy of then follows from the findings of then.
+#[test]
+fn the_remedies_still_follow_from_the_recorded_facts() {
+    for Set { book, records, .. } in sets() {
+        for record in &records {
+            let (d, case) = (json(&record.decision), Case::parse(record.case.as_ref().unwrap()).unwrap());
+            let version = d.pointer("/sop/version").and_then(Value::as_u64).unwrap();
+            let sop = book.sops.iter().find(|s| s.id.0 == text_at(&d, "/sop/id") && u64::from(s.version) == version);
+            let mut facts = case_facts(&case);
+            facts.set_opt(Fact::Elapsed, d.pointer("/timeliness/elapsed_seconds").and_then(Value::as_i64));
+            for (fact, pointer) in
+                [(Fact::Buyer, "/evidence/buyer/verdict"), (Fact::Seller, "/evidence/seller/verdict")]
+            {
+                let verdict: Sufficiency = text_at(&d, pointer).parse().unwrap();
+                if verdict != Sufficiency::NotRequired {
+                    facts.set(fact, verdict.index());
+                }
+            }
+            for measured in d["measures"].as_array().unwrap() {
+                let measure = Measure::ALL.iter().find(|m| m.0 == measured["id"]).unwrap().2;
+                facts.set_opt(measure.fact(), measured["value"].as_i64());
+            }
+            match sop.unwrap().rule(&facts, &book.head.tiers) {
+                Ruling::Decided(remedy) => {
+                    assert_eq!(remedy.kind, text_at(&d, "/remedy/kind"), "{}", record.id);
+                    assert_eq!(Some(remedy.row as u64 + 1), d.pointer("/remedy/row").and_then(Value::as_u64));
+                    assert_eq!(money(remedy.refund), text_at(&d, "/remedy/refund"));
+                    assert_eq!(money(remedy.compensation), text_at(&d, "/remedy/compensation"));
+                }
+                other => assert_eq!(d.pointer("/remedy/row"), Some(&Value::Null), "{}: {other:?}", record.id),
+            }
+        }
+    }
+}
+
+/// Under the engine that made them, the recorded answers give the recorded bytes again, without any model.
+#[test]
+fn the_engine_that_made_them_makes_them_again() {
+    let mut made = 0;
+    for Set { book, manifest, records, .. } in sets() {
+        for record in &records {
+            let decision = json(&record.decision);
+            let pins: Pins = serde_json::from_value(decision["pins"].clone()).unwrap();
+            let answers = RecordedAnswers::new(manifest.clone(), None);
+            answers.take([record.trace.as_deref().unwrap()]).unwrap();
+            let pipeline =
+                Pipeline::with(book.clone(), Box::new(Arc::new(answers)), &pins, manifest.thresholds.clone());
+            let pipeline = pipeline.unwrap();
+            if text_at(&decision, "/pins/engine") != pipeline.pins().engine {
+                continue;
+            }
+            let case = Case::parse(record.case.as_ref().unwrap()).unwrap();
+            let as_of = text_at(&decision, "/decided_as_of").parse().unwrap();
+            let decided = pipeline.decide(&[case], Some(as_of)).unwrap().remove(0);
+            assert_eq!(json(&decided.decision.canonical().unwrap()), decision, "{}", record.id);
+            assert_eq!(decided.decision.canonical().unwrap(), record.decision, "{}", record.id);
+            assert_eq!(&decided.trace.canonical().unwrap(), record.trace.as_ref().unwrap(), "{}", record.id);
+            made += 1;
+        }
+    }
+    assert!(made >= 12, "there is no set of the present engine; add one");
+}
+
+#[test]
+fn a_changed_byte_is_found() {
+    let set = sets().remove(0);
+    let whole = &set.records[0];
+    let flip = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1;
+        bytes
+    };
+    for at in (0..whole.decision.len()).step_by(97) {
+        let record = Record { decision: flip(&whole.decision, at), ..whole.clone() };
+        assert!(!verify(&record).is_empty(), "the decision's byte {at}");
+    }
+    let (trace, case) = (whole.trace.as_ref().unwrap(), whole.case.as_ref().unwrap());
+    for at in (0..trace.len().min(case.len())).step_by(97) {
+        assert!(!verify(&Record { trace: Some(flip(trace, at)), ..whole.clone() }).is_empty(), "the trace's byte {at}");
+        assert!(!verify(&Record { case: Some(flip(case, at)), ..whole.clone() }).is_empty(), "the case's byte {at}");
+    }
+}
+
+#[test]
+fn old_decisions_can_be_explained() {
+    for Set { book, records, .. } in sets() {
+        for record in &records {
+            let decision = json(&record.decision);
+            for lang in [Lang::Zh, Lang::En] {
+                let recorded = Recorded { decision: &decision, book: Some(&book), recorded_at: None, proof: None };
+                let document = explain(recorded, lang);
+                let ids: Vec<&str> = document.sections.iter().map(|s| s.id).collect();
+                for id in ["outcome", "findings", "clauses", "evidence", "row", "rights", "proof", "pins"] {
+                    assert!(ids.contains(&id), "{}: {ids:?}", record.id);
+                }
+                for form in [text(&document), html(&document)] {
+                    assert!(form.contains(&record.id) && form.contains("24") && !form.contains("evidence_kinds"));
+                }
+                assert!(pdf(&document).starts_with(b"%PDF-1.7"));
+            }
+        }
+    }
+}
+
+/// Adds a set of the present engine, when asked to.
+#[test]
+fn a_new_set_is_written_when_asked_for() {
+    if std::env::var_os("PRAETOR_GOLDEN").is_none_or(|value| value != "write") {
+        return;
+    }
+    let judge = Judge::open(&repo("models"), &JudgeConfig::default()).unwrap();
+    let pipeline = Pipeline::new(BOOK.clone(), judge).unwrap();
+    let cases: Vec<Case> = PUBLIC.iter().map(|(case, _)| case.clone()).collect();
+    let kind =
+        |d: &Decided| (d.decision.outcome.as_str(), d.decision.remedy.proposal.kind.clone(), d.decision.measures.len());
+    let (mut kinds, mut sops, mut chosen) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    for (case, decided) in cases.iter().zip(pipeline.decide(&cases, None).unwrap()) {
+        let Some(sop) = decided.decision.sop.id.clone() else { continue };
+        if chosen.len() < 12 && !sops.contains(&sop) && kinds.insert(kind(&decided)) {
+            sops.insert(sop);
+            chosen.push((case, decided));
+        }
+    }
+    let number = pipeline.pins().engine.rsplit('/').next().unwrap().to_owned();
+    let folder = repo("tests/golden").join(format!("engine-{number}"));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(repo("models/manifest.toml"), folder.join("manifest.toml")).unwrap();
+    fs::write(folder.join("rulebook.json.zst"), zstd::bulk::compress(BOOK.canonical(), 19).unwrap()).unwrap();
+    for (case, decided) in chosen {
+        let id = &decided.decision.id;
+        let put = |part: &str, bytes: &[u8]| fs::write(folder.join(format!("{id}.{part}.json")), bytes).unwrap();
+        put("case", case.canonical());
+        put("decision", &decided.decision.canonical().unwrap());
+        put("trace", &decided.trace.canonical().unwrap());
+    }
+}
