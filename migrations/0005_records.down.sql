@@ -1,2 +1,2 @@
-DROP TABLE praetor.rulebooks, praetor.records, praetor.rejections, praetor.rejection_keys, praetor.cases,
+DROP TABLE praetor.records, praetor.rejections, praetor.rejection_keys, praetor.cases,
            praetor.case_keys, praetor.traces, praetor.decisions;

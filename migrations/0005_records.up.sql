@@ -88,25 +88,13 @@ CREATE TABLE praetor.records (
 );
 CREATE INDEX records_kind ON praetor.records (tenant, kind, seq);
 
--- The compiled rule books that decisions pin, packed with zstd, under the hash of their canonical bytes. They hold no
--- personal data.
-CREATE TABLE praetor.rulebooks (
-    tenant text NOT NULL REFERENCES praetor.tenants,
-    hash bytea NOT NULL CHECK (octet_length(hash) = 32),
-    pack_id text NOT NULL CHECK (pack_id <> ''),
-    packed bytea NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (tenant, hash)
-);
-
 SELECT praetor.append_only(t), praetor.isolate(t)
     FROM unnest(ARRAY['praetor.decisions', 'praetor.traces', 'praetor.case_keys', 'praetor.cases',
-                      'praetor.rejection_keys', 'praetor.rejections', 'praetor.records',
-                      'praetor.rulebooks']::regclass[]) AS t;
+                      'praetor.rejection_keys', 'praetor.rejections', 'praetor.records']::regclass[]) AS t;
 
 -- When a row was written is said by the database, never by who writes it.
 GRANT SELECT ON praetor.decisions, praetor.traces, praetor.case_keys, praetor.cases, praetor.rejection_keys,
-                praetor.rejections, praetor.records, praetor.rulebooks TO praetor_app;
+                praetor.rejections, praetor.records TO praetor_app;
 GRANT INSERT (seq, tenant, id, ticket_id, case_hash, key_id, outcome, sop_id, sop_version, remedy_kind, refund_fen,
               compensation_fen, sealed) ON praetor.decisions TO praetor_app;
 GRANT INSERT (seq, tenant, decision_id, key_id, sealed) ON praetor.traces TO praetor_app;
@@ -115,4 +103,3 @@ GRANT INSERT (seq, tenant, case_hash, ticket_id, key_id, sealed) ON praetor.case
 GRANT INSERT (tenant, source, line, input_sha256) ON praetor.rejection_keys TO praetor_app;
 GRANT INSERT (seq, tenant, key_id, sealed, sealed_errors) ON praetor.rejections TO praetor_app;
 GRANT INSERT (seq, tenant, kind, id, key_id, sealed) ON praetor.records TO praetor_app;
-GRANT INSERT (tenant, hash, pack_id, packed) ON praetor.rulebooks TO praetor_app;

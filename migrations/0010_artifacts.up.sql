@@ -6,9 +6,5 @@ CREATE TABLE praetor.artifacts (
     packed bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
-
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON praetor.artifacts
-    FOR EACH STATEMENT EXECUTE FUNCTION praetor.refuse_change();
-ALTER TABLE praetor.artifacts ENABLE ALWAYS TRIGGER append_only;
-
+SELECT praetor.append_only('praetor.artifacts');
 GRANT SELECT, INSERT (hash, kind, packed) ON praetor.artifacts TO praetor_app;

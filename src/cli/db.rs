@@ -124,7 +124,7 @@ fn print_status(status: &Status, rows: Option<Rows>, config: &Config, out: &mut 
         ("decisions", rows.decisions),
         ("traces", rows.traces),
         ("cases", rows.cases),
-        ("rulebooks", rows.rulebooks),
+        ("artifacts", rows.artifacts),
         ("rejections", rows.rejections),
         ("records", rows.records),
         ("leaves", rows.leaves),

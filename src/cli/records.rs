@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::replay::Record;
-use crate::store::{Store, StoredDecision};
+use crate::store::{Body, StoredDecision, TenantStore};
 
 /// `outcome=review`, `sop.id=invoice.general`, `pins.rulebook=…`: a field of the decision and its value; `since` and
 /// `until` are times of recording.
@@ -57,7 +57,7 @@ pub(super) enum Picked {
 }
 
 /// The decision with this id, or all of a ticket, newest first.
-pub(super) async fn find(store: &Store, id: &str) -> anyhow::Result<Vec<StoredDecision>> {
+pub(super) async fn find(store: &TenantStore, id: &str) -> anyhow::Result<Vec<StoredDecision>> {
     if id.starts_with("dec_")
         && let Some(found) = store.decision(id).await?
     {
@@ -68,14 +68,14 @@ pub(super) async fn find(store: &Store, id: &str) -> anyhow::Result<Vec<StoredDe
 
 /// Pages of records, in the order of recording or as asked for.
 pub(super) struct Pages<'a> {
-    store: &'a Store,
+    store: &'a TenantStore,
     picked: Picked,
     size: usize,
     after: i64,
 }
 
 impl<'a> Pages<'a> {
-    pub(super) fn new(store: &'a Store, picked: Picked, size: u16) -> Self {
+    pub(super) fn new(store: &'a TenantStore, picked: Picked, size: u16) -> Self {
         Self { store, picked, size: usize::from(size), after: 0 }
     }
 
@@ -92,12 +92,12 @@ impl<'a> Pages<'a> {
                 found
             }
             Picked::Every(filters) => {
-                let page = self.store.decisions_after(self.after, i64::try_from(self.size)?).await?;
+                let page = self.store.list_decisions(self.after, i64::try_from(self.size)?).await?;
                 let Some(last) = page.last() else { return Ok(None) };
                 self.after = last.seq;
                 let holds = |stored: &StoredDecision| {
-                    let decision = serde_json::from_slice(&stored.body).unwrap_or_default();
-                    filters.iter().all(|filter| filter.holds(stored, &decision))
+                    let decision = stored.body.kept().ok().and_then(|body| serde_json::from_slice(body).ok());
+                    filters.iter().all(|filter| filter.holds(stored, &decision.clone().unwrap_or_default()))
                 };
                 page.into_iter().filter(holds).collect()
             }
@@ -105,8 +105,22 @@ impl<'a> Pages<'a> {
         let mut records = Vec::with_capacity(found.len());
         for stored in found {
             let (trace, case) = (self.store.trace(&stored.id).await?, self.store.case(&stored.case_hash).await?);
-            records.push(Record { id: stored.id, decision: stored.body, trace, case });
+            records.push(Record {
+                id: stored.id,
+                ticket_id: stored.ticket_id,
+                decision: text(Some(stored.body)),
+                trace: text(trace),
+                case: text(case),
+            });
         }
         Ok(Some(records))
+    }
+}
+
+/// The bytes, unless they were erased.
+fn text(body: Option<Body>) -> Option<Vec<u8>> {
+    match body {
+        Some(Body::Kept(bytes)) => Some(bytes),
+        Some(Body::Erased(_)) | None => None,
     }
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::judge::{Judge, Probability};
 use crate::pipeline::Edit;
 use crate::replay::{CaseEdit, Changes, Level, Rerun, Transitions};
-use crate::store::Store;
+use crate::store::{Store, TenantStore};
 
 /// Arguments of `praetor replay`.
 #[derive(Debug, clap::Args)]
@@ -81,7 +81,8 @@ pub(super) async fn run(
         false => Picked::Ids(args.ids.clone()),
     };
     let rerun = Rerun::new(&store, config.judge.clone(), folder, level, changes);
-    let result = work(args, level, &store, picked, rerun, config, out).await;
+    let records = store.tenant(&config.tenant);
+    let result = work(args, level, &records, picked, rerun, config, out).await;
     store.close().await?;
     Ok(if result? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -137,7 +138,7 @@ fn changes(args: &ReplayArgs, named: Named, config: &Config) -> anyhow::Result<C
 async fn work(
     args: &ReplayArgs,
     level: Level,
-    store: &Store,
+    store: &TenantStore,
     picked: Picked,
     mut rerun: Rerun<'_>,
     config: &Config,

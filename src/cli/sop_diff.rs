@@ -103,13 +103,18 @@ async fn of_ledger(
     sums: &mut Transitions,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut pages = Pages::new(store, Picked::Every(filters.to_vec()), args.batch);
+    let records = store.tenant(&config.tenant);
+    let mut pages = Pages::new(&records, Picked::Every(filters.to_vec()), args.batch);
     let mut by_models: BTreeMap<String, Packs> = BTreeMap::new();
     while let Some(mut records) = pages.next().await? {
         while let Some(first) = records.first() {
             let manifest = manifest(first);
             let (group, rest): (Vec<_>, Vec<_>) = records.into_iter().partition(|r| self::manifest(r) == manifest);
             records = rest;
+            if manifest.is_empty() {
+                // Erased: there is nothing left to decide.
+                continue;
+            }
             if !by_models.contains_key(&manifest) {
                 let folder = config.store.data_dir.join("artifacts");
                 let packs = Packs::recorded(books, store, config.judge.clone(), folder, &manifest).await?;
@@ -127,7 +132,7 @@ async fn of_ledger(
 }
 
 fn manifest(record: &Record) -> String {
-    let decision: Value = serde_json::from_slice(&record.decision).unwrap_or_default();
+    let decision: Value = record.decision.as_deref().and_then(|d| serde_json::from_slice(d).ok()).unwrap_or_default();
     decision.pointer("/pins/manifest").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 

@@ -20,8 +20,7 @@ use crate::nodes::{
 use crate::sop::{Bilingual, RuleBook, Sop};
 
 pub use explain::{Explanation, Flip};
-pub(crate) use pins::ENGINE;
-pub use pins::Pins;
+pub use pins::{ENGINE, Pins};
 pub use reasons::Reason;
 pub(crate) use trace::sha256;
 pub use trace::{Asked, NodeRecord, Trace};

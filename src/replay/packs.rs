@@ -84,7 +84,8 @@ impl Packs {
         }
         let mut cases = Vec::new();
         for record in records {
-            let decision: Value = serde_json::from_slice(&record.decision)?;
+            let Some(decision) = &record.decision else { continue };
+            let decision: Value = serde_json::from_slice(decision)?;
             let as_of = decision.get("decided_as_of").and_then(Value::as_str).and_then(|at| at.parse().ok());
             if let Some(case) = record.case.as_deref().and_then(|bytes| Case::parse(bytes).ok()) {
                 cases.push((case, as_of, Some(record.id.clone())));

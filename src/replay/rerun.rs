@@ -22,8 +22,10 @@ use crate::store::Store;
 pub struct Record {
     /// The decision's id.
     pub id: String,
-    /// Its canonical bytes.
-    pub decision: Vec<u8>,
+    /// The ticket.
+    pub ticket_id: String,
+    /// Its canonical bytes; absent when they were erased.
+    pub decision: Option<Vec<u8>>,
     /// Its trace; absent when it was erased.
     pub trace: Option<Vec<u8>>,
     /// Its case file; absent when it was erased.
@@ -117,7 +119,9 @@ pub struct Replayed {
 /// What is wrong with a record by itself: hashes that do not hold. The proof that it is in the log comes on top.
 pub fn verify(record: &Record) -> Vec<String> {
     let mut problems = Vec::new();
-    let decision: Value = match serde_json::from_slice(&record.decision) {
+    // What was erased leaves nothing but its leaf.
+    let Some(bytes) = &record.decision else { return problems };
+    let decision: Value = match serde_json::from_slice(bytes) {
         Ok(value) => value,
         Err(error) => return vec![format!("the decision is no JSON: {error}")],
     };
@@ -125,7 +129,7 @@ pub fn verify(record: &Record) -> Vec<String> {
     let mut bare = decision.clone();
     bare.as_object_mut().map(|map| map.remove("id"));
     let hashed = serde_json_canonicalizer::to_vec(&bare).map(|bytes| format!("dec_{}", &sha256(&bytes)[..32]));
-    let canonical = serde_json_canonicalizer::to_vec(&decision).is_ok_and(|bytes| bytes == record.decision);
+    let canonical = serde_json_canonicalizer::to_vec(&decision).is_ok_and(|canonical| canonical == *bytes);
     match hashed {
         Ok(id) if canonical && id == record.id && id == text("id") => {}
         _ => problems.push("the decision's bytes are not those of its id".to_owned()),
@@ -208,11 +212,10 @@ impl<'a> Rerun<'a> {
     /// The record itself.
     fn checked(&self, record: &Record) -> Replayed {
         let problems = verify(record);
-        let decision: Value = serde_json::from_slice(&record.decision).unwrap_or_default();
         let whole = problems.is_empty();
         Replayed {
             id: record.id.clone(),
-            ticket_id: decision.get("ticket_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            ticket_id: record.ticket_id.clone(),
             level: self.level,
             agrees: whole && self.level == Level::R0,
             status: if whole { Status::Whole } else { Status::Damaged },
@@ -227,11 +230,11 @@ impl<'a> Rerun<'a> {
 
     /// What is to be decided for a record; `None` when there is nothing to decide yet.
     fn job(&self, at: usize, record: &Record, out: &mut Replayed) -> Result<Option<Job>, String> {
-        let (Some(case), Some(trace)) = (&record.case, &record.trace) else {
+        let (Some(decision), Some(case), Some(trace)) = (&record.decision, &record.case, &record.trace) else {
             return Err("its case was erased; the record stands, but nothing can be decided again".to_owned());
         };
         let recorded = Sides {
-            decision: serde_json::from_slice(&record.decision).map_err(|e| e.to_string())?,
+            decision: serde_json::from_slice(decision).map_err(|e| e.to_string())?,
             trace: serde_json::from_slice(trace).map_err(|e| e.to_string())?,
         };
         let text = |pointer: &str| recorded.decision.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -286,7 +289,7 @@ impl<'a> Rerun<'a> {
         if let Some(then) = self.changes.as_of {
             out.in_force = in_force(pipeline.book(), &decided.decision.sop.id, then);
         }
-        if decision == record.decision && Some(&trace) == record.trace.as_ref() {
+        if Some(&decision) == record.decision.as_ref() && Some(&trace) == record.trace.as_ref() {
             out.status = Status::Identical;
             out.agrees = true;
             out.change = Some(Change::between(&job.recorded.decision, &job.recorded.decision));

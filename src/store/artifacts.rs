@@ -3,7 +3,7 @@
 use super::Store;
 use super::error::StoreError;
 use super::model::Hash;
-use super::pack::{pack, proven, unpack};
+use super::pack::{pack, sha256, unpack};
 
 /// An artifact to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +30,12 @@ impl Store {
     /// Keeps an artifact. Keeping it again changes nothing.
     pub async fn put_artifact(&self, artifact: &NewArtifact) -> Result<(), StoreError> {
         let NewArtifact { hash, kind, bytes } = artifact;
-        let bytes = proven("artifact", &hex::encode(hash), bytes.clone(), hash)?;
+        proven(hash, bytes)?;
         sqlx::query!(
             "INSERT INTO praetor.artifacts (hash, kind, packed) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING",
             hash,
             *kind,
-            pack(&bytes)?,
+            pack(bytes)?,
         )
         .execute(&self.pool)
         .await
@@ -49,7 +49,14 @@ impl Store {
             .fetch_optional(&self.pool)
             .await
             .map_err(StoreError::query("read an artifact"))?;
-        let id = hex::encode(hash);
-        packed.map(|packed| proven("artifact", &id, unpack("artifact", &id, &packed)?, hash)).transpose()
+        let Some(packed) = packed else { return Ok(None) };
+        let bytes = unpack("artifact", &hex::encode(hash), &packed)?;
+        proven(hash, &bytes)?;
+        Ok(Some(bytes))
     }
+}
+
+fn proven(hash: &Hash, bytes: &[u8]) -> Result<(), StoreError> {
+    let damaged = StoreError::Damaged { what: "artifact", id: hex::encode(hash), source: None };
+    if sha256(bytes) == *hash { Ok(()) } else { Err(damaged) }
 }

@@ -46,8 +46,8 @@ pub use config::{StoreConfig, default_data_dir};
 pub use error::{Source, StoreError};
 pub use kms::{FileKms, Kms, KmsError, Wrapped};
 pub use model::{
-    Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, NewRulebook, RecordKind, Recorded, Rows,
-    Status, StoredDecision, StoredRecord, StoredRejection,
+    Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, RecordKind, Recorded, Rows, Status,
+    StoredDecision, StoredRecord, StoredRejection,
 };
 pub use tenant::{NotATenant, TenantId, TenantStore};
 

@@ -194,17 +194,6 @@ pub struct StoredRejection {
     pub created_at: DateTime<Utc>,
 }
 
-/// A compiled rule book to keep.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRulebook {
-    /// Hash of its canonical bytes.
-    pub hash: Hash,
-    /// The pack's id.
-    pub pack_id: String,
-    /// Its canonical bytes.
-    pub bytes: Vec<u8>,
-}
-
 /// One migration and whether it is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStatus {
@@ -225,8 +214,8 @@ pub struct Rows {
     pub traces: i64,
     /// Case files.
     pub cases: i64,
-    /// Rule books.
-    pub rulebooks: i64,
+    /// Artifacts that decisions pin, of all tenants.
+    pub artifacts: i64,
     /// Quarantined inputs.
     pub rejections: i64,
     /// Records of other kinds.

@@ -4,7 +4,7 @@
 use super::error::StoreError;
 use super::keys::{Joined, joined};
 use super::model::{Body, Hash, StoredDecision, StoredRejection};
-use super::pack::{sha256, unpack};
+use super::pack::sha256;
 use super::seal::Key;
 use super::tenant::{Intent, TenantStore};
 
@@ -100,22 +100,6 @@ impl TenantStore {
         })
     }
 
-    /// So many decisions at most after a place in the order of recording, in that order.
-    pub async fn decisions_after(&self, seq: i64, limit: i64) -> Result<Vec<StoredDecision>, StoreError> {
-        let rows = sqlx::query_as!(
-            DecisionRow,
-            r#"SELECT id, seq, ticket_id, case_hash, outcome, sop_id, sop_version, remedy_kind, refund_fen,
-                      compensation_fen, body, body_sha256, created_at
-               FROM praetor.decisions WHERE seq > $1 ORDER BY seq LIMIT $2"#,
-            seq,
-            limit,
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::query("read decisions in order"))?;
-        rows.into_iter().map(StoredDecision::try_from).collect()
-    }
-
     /// The trace of a decision, canonical JSON.
     pub async fn trace(&self, decision_id: &str) -> Result<Option<Body>, StoreError> {
         let mut tx = self.begin(Intent::Read).await?;
@@ -152,16 +136,6 @@ impl TenantStore {
         let Some(row) = row else { return Ok(None) };
         let joined = joined!(row);
         self.open("case", &hex::encode(hash), &row.sealed, joined, |_, text| sha256(text) == *hash).map(Some)
-    }
-
-    /// The rule book with this hash.
-    pub async fn rulebook(&self, hash: &Hash) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut tx = self.begin(Intent::Read).await?;
-        let packed = sqlx::query_scalar!("SELECT packed FROM praetor.rulebooks WHERE hash = $1", hash)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(StoreError::query("read a rule book"))?;
-        packed.map(|packed| unpack("rule book", &hex::encode(hash), &packed)).transpose()
     }
 
     /// Quarantined inputs from one place, in order of recording.

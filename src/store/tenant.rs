@@ -123,7 +123,7 @@ impl TenantStore {
             r#"SELECT (SELECT count(*) FROM praetor.decisions) AS "decisions!",
                       (SELECT count(*) FROM praetor.traces) AS "traces!",
                       (SELECT count(*) FROM praetor.cases) AS "cases!",
-                      (SELECT count(*) FROM praetor.rulebooks) AS "rulebooks!",
+                      (SELECT count(*) FROM praetor.artifacts) AS "artifacts!",
                       (SELECT count(*) FROM praetor.rejections) AS "rejections!",
                       (SELECT count(*) FROM praetor.records) AS "records!",
                       (SELECT count(*) FROM praetor.leaves) AS "leaves!""#

@@ -8,8 +8,8 @@ use sqlx::PgTransaction;
 use super::error::StoreError;
 use super::keys::SubjectKey;
 use super::leaves::NewLeaf;
-use super::model::{Hash, NewDecision, NewRejection, NewRulebook, RecordKind, Recorded};
-use super::pack::{pack, sha256};
+use super::model::{Hash, NewDecision, NewRejection, RecordKind, Recorded};
+use super::pack::sha256;
 use super::tenant::{Intent, TenantStore, commit};
 
 /// A decision that was not there yet: its place in the order of records, and its key.
@@ -197,25 +197,6 @@ impl TenantStore {
         .map_err(StoreError::query("record rejections"))?;
         commit(tx).await?;
         Ok(recorded(seqs.len(), rejections.len()))
-    }
-
-    /// Keeps a rule book. True if it was not there yet.
-    pub async fn put_rulebook(&self, rulebook: &NewRulebook) -> Result<bool, StoreError> {
-        let mut tx = self.begin(Intent::Read).await?;
-        let inserted = sqlx::query!(
-            r#"INSERT INTO praetor.rulebooks (tenant, hash, pack_id, packed) VALUES ($1, $2, $3, $4)
-               ON CONFLICT (tenant, hash) DO NOTHING"#,
-            self.tenant.as_str(),
-            &rulebook.hash,
-            rulebook.pack_id,
-            pack(&rulebook.bytes)?,
-        )
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::query("keep the rule book"))?
-        .rows_affected();
-        commit(tx).await?;
-        Ok(inserted == 1)
     }
 }
 

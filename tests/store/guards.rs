@@ -1,17 +1,17 @@
 //! What is recorded stays, and stays with its tenant: privileges, triggers and row-level security of every table.
 
-use praetor::store::{NewRecord, NewRejection, NewRulebook, RecordKind, TenantId, TenantStore};
+use praetor::store::{NewRecord, NewRejection, RecordKind, Store, TenantId};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::support::{Database, close, decision, own};
+use super::support::{Database, artifact, close, decision, own};
 
 /// A record in every table that tenants fill.
-async fn fill(records: &TenantStore) {
+async fn fill(store: &Store) {
+    let records = own(store);
     records.record(&[decision(1)]).await.unwrap();
     let bad = NewRejection { source: "-".into(), line: 1, errors: "[]".into(), subject: None, input: vec![1] };
     records.reject(&[bad]).await.unwrap();
-    let rules = NewRulebook { hash: [7; 32], pack_id: "demo".into(), bytes: b"{}".to_vec() };
-    records.put_rulebook(&rules).await.unwrap();
+    store.put_artifact(&artifact(b"{}")).await.unwrap();
     let record = NewRecord { id: "cert_1".into(), subject: None, body: b"{}".to_vec() };
     records.append_records(RecordKind::Certificate, &[record]).await.unwrap();
 }
@@ -46,7 +46,7 @@ async fn changes(session: &mut PgConnection, table: &str) -> [String; 3] {
 #[tokio::test]
 async fn the_runtime_role_owns_nothing_and_may_only_read_and_append() {
     let (database, store) = Database::migrated().await;
-    fill(&own(&store)).await;
+    fill(&store).await;
     let mut app = database.session("praetor_app", &database.name).await;
     app.execute("SET praetor.tenant = 'default'").await.unwrap();
     for table in tables(&mut app, "true").await {
@@ -101,7 +101,7 @@ async fn the_runtime_role_owns_nothing_and_may_only_read_and_append() {
 #[tokio::test]
 async fn not_even_the_owner_or_a_superuser_changes_a_record() {
     let (database, store) = Database::migrated().await;
-    fill(&own(&store)).await;
+    fill(&store).await;
     for user in ["praetor_owner", "postgres"] {
         let mut session = database.session(user, &database.name).await;
         session.execute("SET praetor.tenant = 'default'").await.unwrap();
@@ -143,7 +143,7 @@ async fn every_table_with_a_tenant_is_isolated_and_every_partition_like_its_tabl
 #[tokio::test]
 async fn a_forgotten_tenant_sees_nothing_and_writes_nothing() {
     let (database, store) = Database::migrated().await;
-    fill(&own(&store)).await;
+    fill(&store).await;
     for user in ["praetor_app", "praetor_owner"] {
         let mut session = database.session(user, &database.name).await;
         // As a connection of the pool is left behind: the setting is known, and empty.

@@ -1,8 +1,8 @@
 //! Records: they come back as they went in, once, and nobody changes them.
 
-use praetor::store::{Body, NewRejection, NewRulebook, Recorded, StoreError};
+use praetor::store::{Body, NewArtifact, NewRejection, Recorded, StoreError};
 
-use super::support::{Database, close, decision, own};
+use super::support::{Database, artifact, close, decision, own};
 
 #[tokio::test]
 async fn decisions_come_back_with_case_and_trace() {
@@ -91,7 +91,7 @@ async fn concurrent_writers_of_the_same_decisions_agree() {
 }
 
 #[tokio::test]
-async fn rejections_and_rulebooks_are_kept_once() {
+async fn rejections_are_kept_once() {
     let (database, store) = Database::migrated().await;
     let records = own(&store);
     let bad = NewRejection {
@@ -107,10 +107,22 @@ async fn rejections_and_rulebooks_are_kept_once() {
     assert_eq!((kept.len(), kept[0].line, kept[0].input.kept().unwrap()), (1, 7, bad.input.as_slice()));
     assert_eq!(kept[0].errors.kept().unwrap(), bad.errors.as_bytes());
 
-    let rules = NewRulebook { hash: [7; 32], pack_id: "demo".into(), bytes: b"{\"sops\":[]}".to_vec() };
-    assert!(records.put_rulebook(&rules).await.unwrap());
-    assert!(!records.put_rulebook(&rules).await.unwrap());
-    assert_eq!(records.rulebook(&rules.hash).await.unwrap().unwrap(), rules.bytes);
+    close(store, database).await;
+}
+
+#[tokio::test]
+async fn artifacts_are_kept_once_under_their_hash() {
+    let (database, store) = Database::migrated().await;
+    let (rules, other) = (artifact(b"{\"sops\":[]}"), artifact(b"{}"));
+    let hashes = [rules.hash, other.hash];
+    assert_eq!(store.missing_artifacts(&hashes).await.unwrap(), hashes);
+    store.put_artifact(&rules).await.unwrap();
+    store.put_artifact(&rules).await.unwrap();
+    assert_eq!(store.missing_artifacts(&hashes).await.unwrap(), [other.hash]);
+    assert_eq!(store.artifact(&rules.hash).await.unwrap(), Some(rules.bytes));
+    assert_eq!(store.artifact(&other.hash).await.unwrap(), None);
+    let forged = NewArtifact { hash: [7; 32], ..other };
+    assert!(matches!(store.put_artifact(&forged).await, Err(StoreError::Damaged { .. })));
     close(store, database).await;
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use praetor::store::embedded::{Binaries, Cluster};
-use praetor::store::{NewDecision, Store, StoreConfig, TenantId, TenantStore};
+use praetor::store::{NewArtifact, NewDecision, Store, StoreConfig, TenantId, TenantStore};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
@@ -98,6 +98,11 @@ pub(crate) fn own(store: &Store) -> TenantStore {
 pub(crate) async fn close(store: Store, database: Database) {
     store.close().await.unwrap();
     database.drop().await;
+}
+
+/// An artifact of these bytes.
+pub(crate) fn artifact(bytes: &[u8]) -> NewArtifact {
+    NewArtifact { hash: Sha256::digest(bytes).into(), kind: "rulebook", bytes: bytes.to_vec() }
 }
 
 /// The n-th sample decision.
