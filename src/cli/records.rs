@@ -40,7 +40,7 @@ impl Filter {
             Self::Until(at) => stored.created_at <= *at,
             Self::Field(pointer, want) => match decision.pointer(pointer) {
                 Some(Value::String(text)) => text == want,
-                Some(value) => value.to_string() == *want,
+                Some(value) => serde_json::from_str::<Value>(want).is_ok_and(|want| want == *value),
                 None => want.is_empty(),
             },
         }
