@@ -9,7 +9,7 @@ CREATE TABLE praetor.leaves (
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     tenant text NOT NULL,
     kind text NOT NULL CHECK (kind IN
-        ('decision', 'review', 'appeal', 'sop_publication', 'certificate', 'erasure', 'access')),
+        ('decision', 'review', 'appeal', 'sop_publication', 'certificate', 'erasure', 'access', 'key_rotation')),
     record_id text NOT NULL CHECK (record_id <> '' AND length(record_id) <= 128),
     key_id bigint NOT NULL,
     commitment bytea NOT NULL CHECK (octet_length(commitment) = 32),
@@ -37,7 +37,7 @@ CREATE TABLE praetor.log_nodes (
 );
 
 -- The tree after each batch: its size and root, the signed note, and up to where leaves are settled.
--- `system_id` is the cluster that transaction ids were counted by; a restored dump meets another counter.
+-- `system_id` is the cluster by whose counter: a restored dump meets another one, and then every leaf is looked at once.
 CREATE TABLE praetor.checkpoints (
     size bigint PRIMARY KEY CHECK (size >= 0),
     root bytea NOT NULL CHECK (octet_length(root) = 32),

@@ -33,6 +33,7 @@ struct File {
     models: Option<PathBuf>,
     data_dir: Option<PathBuf>,
     tenant: Option<TenantId>,
+    log_origin: Option<String>,
     lang: Option<Lang>,
     judge: Option<JudgeConfig>,
 }
@@ -112,13 +113,14 @@ impl Config {
         let library = std::env::var_os("PRAETOR_ORT_LIB").filter(|v| !v.is_empty()).map(PathBuf::from);
         judge.library = library.or(judge.library.map(&in_file));
         let data_dir = args.data_dir.clone().or(file.data_dir.map(&in_file)).unwrap_or_else(default_data_dir);
-        let master_key = std::env::var_os("PRAETOR_MASTER_KEY").filter(|v| !v.is_empty()).map(PathBuf::from);
+        let named = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let (master_key, log_key) = (named("PRAETOR_MASTER_KEY"), named("PRAETOR_LOG_KEY"));
         let database_url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
         Ok(Self {
             pack: args.pack.clone().or(file.pack.map(&in_file)).unwrap_or_else(|| installed("sop_rules/demo")),
             models: args.models.clone().or(file.models.map(&in_file)).unwrap_or_else(|| installed("models")),
             judge,
-            store: StoreConfig { database_url, data_dir, master_key },
+            store: StoreConfig { database_url, data_dir, master_key, log_key, origin: file.log_origin },
             tenant: args.tenant.clone().or(file.tenant).unwrap_or_default(),
             lang: args.lang.or(file.lang).unwrap_or_else(lang_of_environment),
         })

@@ -9,8 +9,8 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use super::embedded::{self, Cluster};
 use super::error::StoreError;
 
-/// Which database to use.
-#[derive(Clone)]
+/// Which database to use, and where the keys lie.
+#[derive(Clone, Default)]
 pub struct StoreConfig {
     /// A `postgres://` URL; without one a private server below `data_dir` is used.
     pub database_url: Option<String>,
@@ -18,9 +18,23 @@ pub struct StoreConfig {
     pub data_dir: PathBuf,
     /// The file of the master key; by default `master.key` below `data_dir`.
     pub master_key: Option<PathBuf>,
+    /// The file of the key that signs the ledger; by default `log.key` below `data_dir`.
+    pub log_key: Option<PathBuf>,
+    /// The ledger's name, which its checkpoints bear; by default `praetor`.
+    pub origin: Option<String>,
 }
 
 impl StoreConfig {
+    /// The file of the key that signs the ledger.
+    pub fn log_key(&self) -> PathBuf {
+        self.log_key.clone().unwrap_or_else(|| self.data_dir.join("log.key"))
+    }
+
+    /// The ledger's name.
+    pub fn origin(&self) -> &str {
+        self.origin.as_deref().unwrap_or("praetor")
+    }
+
     pub(super) fn master_key(&self) -> PathBuf {
         self.master_key.clone().unwrap_or_else(|| self.data_dir.join("master.key"))
     }

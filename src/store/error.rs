@@ -2,6 +2,7 @@
 
 use super::embedded::EmbeddedError;
 use super::kms::KmsError;
+use crate::ledger::LedgerError;
 
 /// The cause kept behind a store error.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -77,9 +78,27 @@ pub enum StoreError {
     /// The master key cannot be used.
     #[error(transparent)]
     Kms(#[from] KmsError),
+    /// The ledger's key or tree cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The log was signed by another key.
+    #[error("the ledger was signed by a key that is not in {}: records stay pending until its owner sequences them", path.display())]
+    ForeignLogKey {
+        /// Where the key was looked for.
+        path: std::path::PathBuf,
+    },
     /// The tenant is not known.
     #[error("there is no such tenant; add it with `praetor db tenants --add`")]
     NoTenant {
+        /// The driver's reason.
+        source: Source,
+    },
+    /// Nothing is recorded of that subject or ticket, or it was erased already.
+    #[error("nothing is recorded of that subject or ticket, or it was erased already")]
+    NoSubject,
+    /// The subject is under legal hold.
+    #[error("the subject is under legal hold: nothing was erased")]
+    Held {
         /// The driver's reason.
         source: Source,
     },
@@ -124,6 +143,7 @@ impl StoreError {
                 "42P01" | "3F000" | "22023" => Self::NotMigrated { source: error.into() },
                 "42501" => Self::Privilege { reason: reason(), source: error.into() },
                 "23503" if constraint.ends_with("_tenant_fkey") => Self::NoTenant { source: error.into() },
+                "55006" => Self::Held { source: error.into() },
                 "23001" => Self::AppendOnly { reason: reason(), source: error.into() },
                 _ => Self::Query { what, source: error.into() },
             }

@@ -8,6 +8,7 @@ use sqlx::PgTransaction;
 use super::error::StoreError;
 use super::kms::Wrapped;
 use super::model::{Body, Erased};
+use super::pack::{pack, unpack};
 use super::seal::{Key, place};
 use super::tenant::TenantStore;
 
@@ -120,28 +121,46 @@ impl TenantStore {
         place(table, self.tenant.as_str(), id)
     }
 
-    /// Opens what was sealed for a place, and hands it and its key on to be checked further.
+    /// The key of a record, or its erasure; None where there is neither.
+    pub(super) fn unlock(&self, joined: Joined) -> Result<Option<Result<Key, Erased>>, StoreError> {
+        match (joined.subject, joined.wrapped, joined.master, joined.erased_by, joined.erased_at) {
+            (Some(subject), Some(bytes), Some(master), ..) => {
+                Ok(Some(Ok(self.unwrap(&subject, Wrapped { master, bytes })?)))
+            }
+            (.., Some(by), Some(at)) => Ok(Some(Err(Erased { by, at }))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Opens what was sealed for a place.
     pub(super) fn open(
         &self,
         table: &'static str,
         id: &str,
         sealed: &[u8],
         joined: Joined,
-        check: impl FnOnce(&Key, &[u8]) -> bool,
     ) -> Result<Body, StoreError> {
+        match self.unlock(joined)? {
+            Some(Ok(key)) => self.open_with(table, id, sealed, &key).map(Body::Kept),
+            Some(Err(erased)) => Ok(Body::Erased(erased)),
+            None => Err(StoreError::Damaged { what: table, id: id.to_owned(), source: None }),
+        }
+    }
+
+    /// Opens what was sealed for a place with this key.
+    pub(super) fn open_with(
+        &self,
+        table: &'static str,
+        id: &str,
+        sealed: &[u8],
+        key: &Key,
+    ) -> Result<Vec<u8>, StoreError> {
         let damaged = || StoreError::Damaged { what: table, id: id.to_owned(), source: None };
-        let (Some(subject), Some(bytes), Some(master)) = (joined.subject, joined.wrapped, joined.master) else {
-            let (Some(by), Some(at)) = (joined.erased_by, joined.erased_at) else { return Err(damaged()) };
-            return Ok(Body::Erased(Erased { by, at }));
-        };
-        let key = self.unwrap(&subject, Wrapped { master, bytes })?;
-        let packed = key.open(&self.place(table, id), sealed).ok_or_else(damaged)?;
-        let text = super::pack::unpack(table, id, &packed)?;
-        if check(&key, &text) { Ok(Body::Kept(text)) } else { Err(damaged()) }
+        unpack(table, id, &key.open(&self.place(table, id), sealed).ok_or_else(damaged)?)
     }
 
     /// Packs and seals a text for a place.
     pub(super) fn seal(&self, table: &str, id: &str, key: &Key, text: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(key.seal(&self.place(table, id), &super::pack::pack(text)?))
+        Ok(key.seal(&self.place(table, id), &pack(text)?))
     }
 }

@@ -18,19 +18,24 @@
 mod artifacts;
 mod config;
 pub mod embedded;
+mod erase;
 mod error;
+mod export;
 mod keys;
 mod kms;
 mod leaves;
+mod log;
 mod migrate;
 mod model;
 mod pack;
 mod read;
 mod records;
 mod seal;
+mod sequence;
 mod tenant;
 mod write;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 use std::time::Duration;
@@ -41,14 +46,19 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 use config::{Address, As};
 use embedded::{Cluster, EmbeddedError, Left};
 
+pub use crate::ledger::Kind as RecordKind;
 pub use artifacts::NewArtifact;
 pub use config::{StoreConfig, default_data_dir};
+pub use erase::{Hold, Whose};
 pub use error::{Source, StoreError};
+pub use export::{DecisionColumns, KeptRecord, LeafContent, LeafRecord};
 pub use kms::{FileKms, Kms, KmsError, Wrapped};
+pub use log::{Leaf, Log, StoredCheckpoint};
 pub use model::{
-    Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, RecordKind, Recorded, Rows, Status,
-    StoredDecision, StoredRecord, StoredRejection,
+    Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, Recorded, Rows, Status, StoredDecision,
+    StoredRecord, StoredRejection,
 };
+pub use sequence::Sequencer;
 pub use tenant::{NotATenant, TenantId, TenantStore};
 
 /// The PostgreSQL programs that a private server would use.
@@ -66,6 +76,8 @@ pub struct Store {
     pool: PgPool,
     kms: Arc<dyn Kms>,
     month: Arc<AtomicI32>,
+    log_key: PathBuf,
+    origin: String,
     address: Address,
     cluster: Option<Cluster>,
 }
@@ -92,7 +104,8 @@ impl Store {
             .acquire_timeout(PATIENCE)
             .connect_lazy_with(address.options(As::App));
         let kms = Arc::new(FileKms::open(&config.master_key())?);
-        let store = Self { pool, kms, month: Arc::default(), address, cluster };
+        let (log_key, origin) = (config.log_key(), config.origin().to_owned());
+        let store = Self { pool, kms, month: Arc::default(), log_key, origin, address, cluster };
         // The runtime role may not exist yet: only see that somebody is there.
         store.connect(As::Itself).await?.close().await.map_err(StoreError::query("close"))?;
         Ok(store)

@@ -35,40 +35,6 @@ impl Body {
     }
 }
 
-/// What a record with a leaf is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RecordKind {
-    /// A decision.
-    Decision,
-    /// What a person decided.
-    Review,
-    /// Somebody contests a decision.
-    Appeal,
-    /// Rules were put in force.
-    SopPublication,
-    /// A threshold with its guarantee.
-    Certificate,
-    /// A subject's key was destroyed.
-    Erasure,
-    /// A privileged action, such as a legal hold.
-    Access,
-}
-
-impl RecordKind {
-    /// The name in the database and in what is exported.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Decision => "decision",
-            Self::Review => "review",
-            Self::Appeal => "appeal",
-            Self::SopPublication => "sop_publication",
-            Self::Certificate => "certificate",
-            Self::Erasure => "erasure",
-            Self::Access => "access",
-        }
-    }
-}
-
 /// A record to append that is no decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {

@@ -4,8 +4,7 @@
 use super::error::StoreError;
 use super::keys::{Joined, joined};
 use super::model::{Body, Hash, StoredDecision, StoredRejection};
-use super::pack::sha256;
-use super::seal::Key;
+use super::pack::proven;
 use super::tenant::{Intent, TenantStore};
 
 /// A row of `decisions`, its leaf and its key, as the driver gives it.
@@ -21,7 +20,6 @@ struct DecisionRow {
     refund_fen: Option<i64>,
     compensation_fen: Option<i64>,
     sealed: Vec<u8>,
-    commitment: Vec<u8>,
     created_at: chrono::DateTime<chrono::Utc>,
     subject: Option<String>,
     wrapped: Option<Vec<u8>>,
@@ -36,7 +34,7 @@ macro_rules! decisions {
         sqlx::query_as!(
             DecisionRow,
             r#"SELECT d.id, d.seq, d.ticket_id, d.case_hash, d.outcome, d.sop_id, d.sop_version, d.remedy_kind,
-                      d.refund_fen, d.compensation_fen, d.sealed, l.commitment, d.created_at,
+                      d.refund_fen, d.compensation_fen, d.sealed, d.created_at,
                       k.subject AS "subject?", k.wrapped AS "wrapped?", k.master AS "master?",
                       e.record_id AS "erased_by?", e.created_at AS "erased_at?"
                FROM praetor.decisions d JOIN praetor.leaves l ON l.seq = d.seq AND l.created_at = d.created_at
@@ -80,9 +78,7 @@ impl TenantStore {
     }
 
     fn stored_decision(&self, row: DecisionRow) -> Result<StoredDecision, StoreError> {
-        let joined = joined!(row);
-        let committed = |key: &Key, body: &[u8]| key.commitment(&row.id, body) == *row.commitment;
-        let body = self.open("decision", &row.id, &row.sealed, joined, committed)?;
+        let body = self.open("decision", &row.id, &row.sealed, joined!(row))?;
         let damaged = || StoreError::Damaged { what: "decision", id: row.id.clone(), source: None };
         Ok(StoredDecision {
             case_hash: Hash::try_from(row.case_hash.as_slice()).map_err(|_| damaged())?,
@@ -115,8 +111,7 @@ impl TenantStore {
         .await
         .map_err(StoreError::query("read a trace"))?;
         let Some(row) = row else { return Ok(None) };
-        let joined = joined!(row);
-        self.open("trace", decision_id, &row.sealed, joined, |_, _| true).map(Some)
+        self.open("trace", decision_id, &row.sealed, joined!(row)).map(Some)
     }
 
     /// The case file with this hash, canonical JSON. Erased only if every copy is.
@@ -134,8 +129,8 @@ impl TenantStore {
         .await
         .map_err(StoreError::query("read a case"))?;
         let Some(row) = row else { return Ok(None) };
-        let joined = joined!(row);
-        self.open("case", &hex::encode(hash), &row.sealed, joined, |_, text| sha256(text) == *hash).map(Some)
+        let id = hex::encode(hash);
+        proven("case", &id, self.open("case", &id, &row.sealed, joined!(row))?, hash).map(Some)
     }
 
     /// Quarantined inputs from one place, in order of recording.
@@ -155,12 +150,11 @@ impl TenantStore {
         .map_err(StoreError::query("read rejections"))?;
         let stored = rows.into_iter().map(|row| {
             let id = row.seq.to_string();
-            let joined = || joined!(row);
-            let whole = |_: &Key, text: &[u8]| sha256(text) == *row.input_sha256;
+            let input = self.open("rejection", &id, &row.sealed, joined!(row))?;
             Ok(StoredRejection {
                 id: row.seq,
-                errors: self.open("rejection errors", &id, &row.sealed_errors, joined(), |_, _| true)?,
-                input: self.open("rejection", &id, &row.sealed, joined(), whole)?,
+                errors: self.open("rejection errors", &id, &row.sealed_errors, joined!(row))?,
+                input: proven("rejection", &id, input, &row.input_sha256)?,
                 source: row.source,
                 line: row.line,
                 created_at: row.created_at,

@@ -7,17 +7,17 @@ use sqlx::PgTransaction;
 
 use super::error::StoreError;
 use super::keys::{Joined, NOBODY, joined};
-use super::leaves::NewLeaf;
-use super::model::{NewRecord, RecordKind, Recorded, StoredRecord};
+use super::leaves::{NewLeaf, parts};
+use super::model::{NewRecord, Recorded, StoredRecord};
 use super::tenant::{Intent, TenantStore, commit};
 use super::write::recorded;
+use crate::ledger::Kind;
 
 /// A row of `records` with its key.
 struct Row {
     id: String,
     seq: i64,
     sealed: Vec<u8>,
-    commitment: Vec<u8>,
     created_at: chrono::DateTime<chrono::Utc>,
     subject: Option<String>,
     wrapped: Option<Vec<u8>>,
@@ -31,7 +31,7 @@ macro_rules! records {
     ($from:tt, $($argument:expr),*) => {
         sqlx::query_as!(
             Row,
-            r#"SELECT r.id, r.seq, r.sealed, l.commitment, r.created_at, k.subject AS "subject?", k.wrapped AS "wrapped?",
+            r#"SELECT r.id, r.seq, r.sealed, r.created_at, k.subject AS "subject?", k.wrapped AS "wrapped?",
                       k.master AS "master?", e.record_id AS "erased_by?", e.created_at AS "erased_at?"
                FROM praetor.records r JOIN praetor.leaves l ON l.seq = r.seq
                LEFT JOIN praetor.subject_keys k ON k.id = r.key_id
@@ -44,7 +44,7 @@ macro_rules! records {
 
 impl TenantStore {
     /// Appends records of one kind with their pending leaves, all or none. Not for decisions: see [`TenantStore::record`].
-    pub async fn append_records(&self, kind: RecordKind, records: &[NewRecord]) -> Result<Recorded, StoreError> {
+    pub async fn append_records(&self, kind: Kind, records: &[NewRecord]) -> Result<Recorded, StoreError> {
         let mut tx = self.begin(Intent::Write).await?;
         let recorded = self.append_in(&mut tx, kind, records).await?;
         commit(tx).await?;
@@ -55,7 +55,7 @@ impl TenantStore {
     pub(super) async fn append_in(
         &self,
         tx: &mut PgTransaction<'_>,
-        kind: RecordKind,
+        kind: Kind,
         records: &[NewRecord],
     ) -> Result<Recorded, StoreError> {
         let subject = |r: &NewRecord| r.subject.clone().unwrap_or_else(|| NOBODY.to_owned());
@@ -66,11 +66,7 @@ impl TenantStore {
         let mut of = HashMap::new();
         for (record, subject) in &order {
             let key = keys.get(subject).ok_or(StoreError::Raced)?;
-            leaves.push(NewLeaf {
-                id: &record.id,
-                key_id: key.id,
-                commitment: key.key.commitment(&record.id, &record.body),
-            });
+            leaves.push(NewLeaf { id: &record.id, key, parts: parts([("body", record.body.as_slice())]) });
             of.entry(record.id.as_str()).or_insert((*record, key));
         }
         let added = self.insert_leaves(tx, kind, &leaves).await?;
@@ -99,7 +95,7 @@ impl TenantStore {
     }
 
     /// The record of this kind and id.
-    pub async fn get_record(&self, kind: RecordKind, id: &str) -> Result<Option<StoredRecord>, StoreError> {
+    pub async fn get_record(&self, kind: Kind, id: &str) -> Result<Option<StoredRecord>, StoreError> {
         let mut tx = self.begin(Intent::Read).await?;
         let row = records!("WHERE l.kind = $1 AND l.record_id = $2", kind.as_str(), id)
             .fetch_optional(&mut *tx)
@@ -109,12 +105,7 @@ impl TenantStore {
     }
 
     /// Records of one kind after a place in the order of records (0: from the first), at most `limit`.
-    pub async fn list_records(
-        &self,
-        kind: RecordKind,
-        after: i64,
-        limit: i64,
-    ) -> Result<Vec<StoredRecord>, StoreError> {
+    pub async fn list_records(&self, kind: Kind, after: i64, limit: i64) -> Result<Vec<StoredRecord>, StoreError> {
         let mut tx = self.begin(Intent::Read).await?;
         let rows = records!("WHERE r.kind = $1 AND r.seq > $2 ORDER BY r.seq LIMIT $3", kind.as_str(), after, limit)
             .fetch_all(&mut *tx)
@@ -123,10 +114,8 @@ impl TenantStore {
         rows.into_iter().map(|row| self.stored(kind, row)).collect()
     }
 
-    fn stored(&self, kind: RecordKind, row: Row) -> Result<StoredRecord, StoreError> {
-        let joined = joined!(row);
-        let committed = |key: &super::seal::Key, body: &[u8]| key.commitment(&row.id, body) == *row.commitment;
-        let body = self.open(kind.as_str(), &row.id, &row.sealed, joined, committed)?;
+    fn stored(&self, kind: Kind, row: Row) -> Result<StoredRecord, StoreError> {
+        let body = self.open(kind.as_str(), &row.id, &row.sealed, joined!(row))?;
         Ok(StoredRecord { id: row.id, seq: row.seq, body, created_at: row.created_at })
     }
 }

@@ -1,13 +1,11 @@
 //! Sealing: XChaCha20-Poly1305 with a random nonce in front, bound to the place where the sealed text belongs. And the
-//! salted commitments of the ledger, from the same key: once it is destroyed, neither text nor salt can be had again.
+//! salts of the ledger's commitments, from the same key: once it is destroyed, neither text nor salt can be had again.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use zeroize::Zeroizing;
-
-use super::model::Hash;
 
 const NONCE: usize = 24;
 
@@ -42,10 +40,9 @@ impl Key {
         self.cipher().decrypt(&XNonce::from(*nonce), Payload { msg: text, aad: place }).ok().map(Zeroizing::new)
     }
 
-    /// The salted hash that the ledger keeps of a record.
-    pub(super) fn commitment(&self, record_id: &str, body: &[u8]) -> Hash {
-        let salt = self.derive("leaf", record_id.as_bytes());
-        Sha256::new().chain_update(salt.as_slice()).chain_update(body).finalize().into()
+    /// The salt of a record's commitment in the ledger.
+    pub(super) fn salt(&self, record_id: &str) -> Zeroizing<[u8; 32]> {
+        self.derive("leaf", record_id.as_bytes())
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {

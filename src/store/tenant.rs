@@ -76,7 +76,6 @@ pub(super) enum Intent {
     /// Write with them: none may be destroyed meanwhile.
     Write,
     /// Destroy one, or see that nobody does: no writer may be at work.
-    #[allow(dead_code)] // for erasure, which comes next
     Decree,
 }
 
@@ -148,7 +147,7 @@ impl TenantStore {
             Intent::Decree => lock("pg_advisory_xact_lock"),
         };
         // Safe to paste: a tenant's id has no character with a meaning in SQL.
-        begin(&self.pool, format!("BEGIN; SET LOCAL praetor.tenant = '{tenant}'; {lock}")).await
+        begin_statement(&self.pool, format!("BEGIN; SET LOCAL praetor.tenant = '{tenant}'; {lock}")).await
     }
 
     /// Sees to the partitions of this month, once a month and process.
@@ -168,10 +167,11 @@ impl TenantStore {
 
 /// Begins a transaction that sees all tenants, where the schema has that: tenants and leaves.
 pub(super) async fn begin_for_all(pool: &PgPool) -> Result<PgTransaction<'static>, StoreError> {
-    begin(pool, "BEGIN; SET LOCAL praetor.tenant = '*'".to_owned()).await
+    begin_statement(pool, "BEGIN; SET LOCAL praetor.tenant = '*'".to_owned()).await
 }
 
-async fn begin(pool: &PgPool, statement: String) -> Result<PgTransaction<'static>, StoreError> {
+/// Begins a transaction with a statement that does so and more.
+pub(super) async fn begin_statement(pool: &PgPool, statement: String) -> Result<PgTransaction<'static>, StoreError> {
     pool.begin_with(AssertSqlSafe(statement)).await.map_err(StoreError::query("begin"))
 }
 

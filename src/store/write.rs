@@ -7,10 +7,11 @@ use sqlx::PgTransaction;
 
 use super::error::StoreError;
 use super::keys::SubjectKey;
-use super::leaves::NewLeaf;
-use super::model::{Hash, NewDecision, NewRejection, RecordKind, Recorded};
+use super::leaves::{NewLeaf, parts};
+use super::model::{Hash, NewDecision, NewRejection, Recorded};
 use super::pack::sha256;
 use super::tenant::{Intent, TenantStore, commit};
+use crate::ledger::Kind;
 
 /// A decision that was not there yet: its place in the order of records, and its key.
 struct Fresh<'a> {
@@ -34,10 +35,10 @@ impl TenantStore {
         let key_of = |d: &NewDecision| keys.get(&d.subject).ok_or(StoreError::Raced);
         let mut leaves = Vec::with_capacity(order.len());
         for d in &order {
-            let key = key_of(d)?;
-            leaves.push(NewLeaf { id: &d.id, key_id: key.id, commitment: key.key.commitment(&d.id, &d.body) });
+            let parts = parts([("body", d.body.as_slice()), ("trace", d.trace.as_slice())]);
+            leaves.push(NewLeaf { id: &d.id, key: key_of(d)?, parts });
         }
-        let added = self.insert_leaves(&mut tx, RecordKind::Decision, &leaves).await?;
+        let added = self.insert_leaves(&mut tx, Kind::Decision, &leaves).await?;
         let by_id: HashMap<&str, &NewDecision> = order.iter().rev().map(|d| (d.id.as_str(), *d)).collect();
         let mut fresh = Vec::with_capacity(added.len());
         for (id, seq) in &added {

@@ -2,6 +2,7 @@
 
 mod embedded;
 mod guards;
+mod ledger;
 mod records;
 mod servers;
 mod support;

@@ -1,6 +1,6 @@
 //! Records: they come back as they went in, once, and nobody changes them.
 
-use praetor::store::{Body, NewArtifact, NewRejection, Recorded, StoreError};
+use praetor::store::{Body, NewArtifact, NewDecision, NewRejection, Recorded, StoreError};
 
 use super::support::{Database, artifact, close, decision, own};
 
@@ -52,10 +52,7 @@ async fn recording_twice_changes_nothing() {
     let records = own(&store);
     assert_eq!(records.record(&[]).await.unwrap(), Recorded::default());
     records.record(&[decision(1)]).await.unwrap();
-    // The same decision may be reached by another way and in another time: its first trace stands.
-    let mut again = decision(1);
-    again.trace = b"{}".to_vec();
-    let batch = [again, decision(2), decision(2)];
+    let batch = [decision(1), decision(2), decision(2)];
     assert_eq!(records.record(&batch).await.unwrap(), Recorded { inserted: 1, already: 2 });
     assert_eq!(records.trace(&decision(1).id).await.unwrap().unwrap(), Body::Kept(decision(1).trace));
     close(store, database).await;
@@ -71,6 +68,9 @@ async fn other_bytes_under_the_same_id_are_refused_with_their_batch() {
     let error = records.record(&[decision(2), forged.clone()]).await.unwrap_err();
     assert!(matches!(&error, StoreError::Conflict { ids } if *ids == [forged.id.clone()]), "{error:?}");
     assert_eq!(records.decision(&decision(2).id).await.unwrap(), None);
+    // What led to it is part of the record.
+    let retraced = NewDecision { trace: b"{}".to_vec(), ..decision(1) };
+    assert!(matches!(records.record(&[retraced]).await, Err(StoreError::Conflict { .. })));
     // Within one batch as well.
     let mut twin = decision(3);
     twin.body = b"{}".to_vec();

@@ -88,7 +88,7 @@ async fn a_password_is_used_and_never_shown() {
     let config = |password: &str| StoreConfig {
         database_url: Some(format!("postgres:///elsewhere?host={socket_dir}&user=service&password={password}")),
         data_dir: "/nonexistent".into(),
-        master_key: None,
+        ..StoreConfig::default()
     };
     let mut said = format!("{:?}", config(ENCODED));
     // The reload is asynchronous: until it is done any password will do.
@@ -111,7 +111,7 @@ async fn a_password_is_used_and_never_shown() {
         format!("postgres:///elsewhere?host=/nonexistent&user=service&password={ENCODED}"),
         format!("mysql service {PASSWORD}"),
     ] {
-        let config = StoreConfig { database_url: Some(bad), data_dir: "/nonexistent".into(), master_key: None };
+        let config = StoreConfig { database_url: Some(bad), data_dir: "/nonexistent".into(), ..StoreConfig::default() };
         said += &text(&Store::open(&config).await.unwrap_err());
     }
     assert!(!said.contains(PASSWORD) && !said.contains(ENCODED), "{said}");

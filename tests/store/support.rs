@@ -57,9 +57,16 @@ impl Database {
 
     pub(crate) fn config(&self, user: &str) -> StoreConfig {
         let url = url(self.cluster.socket_dir(), user, &self.name);
-        // One master key for all databases of the run.
-        let master_key = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("master.key"));
-        StoreConfig { database_url: Some(url), data_dir: PathBuf::from("/nonexistent"), master_key }
+        // The same keys for all databases of the run.
+        let key = |name| Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+        let (master_key, log_key) = (key("master.key"), key("log.key"));
+        StoreConfig {
+            database_url: Some(url),
+            data_dir: PathBuf::from("/nonexistent"),
+            master_key,
+            log_key,
+            origin: None,
+        }
     }
 
     pub(crate) async fn session(&self, user: &str, database: &str) -> PgConnection {
@@ -87,7 +94,7 @@ pub(crate) async fn session(socket_dir: &Path, user: &str, database: &str) -> Pg
 
 /// A private store's configuration.
 pub(crate) fn private(data_dir: &Path) -> StoreConfig {
-    StoreConfig { database_url: None, data_dir: data_dir.to_owned(), master_key: None }
+    StoreConfig { database_url: None, data_dir: data_dir.to_owned(), ..StoreConfig::default() }
 }
 
 /// The records of the default tenant.
