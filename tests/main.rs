@@ -8,5 +8,6 @@ mod golden;
 mod judge;
 mod ledger;
 mod pipeline;
+mod replay;
 mod sop;
 mod store;

@@ -5,4 +5,4 @@ mod guards;
 mod ledger;
 mod records;
 mod servers;
-mod support;
+pub(crate) mod support;

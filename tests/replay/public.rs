@@ -1,0 +1,69 @@
+//! The records themselves, and deciding them again as they were decided.
+
+use praetor::replay::{Changes, Level, Record, Status, verify};
+use praetor::store::NewArtifact;
+
+use super::{decided, prepared, replayed, some, stored};
+use crate::store::support::{Database, close, own};
+
+/// All of the public benchmark, through the database, with the artifacts kept in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_public_decision_comes_out_byte_for_byte_again() {
+    let (database, store, records) = prepared().await;
+    stored(&records, &decided(&some(1))).await;
+    let rows = records.rows().await.unwrap();
+    assert_eq!(rows.decisions, 1_320);
+    let again = replayed(&store, &records, Level::R1, Changes::default()).await;
+    assert_eq!(again.len(), 1_320);
+    for one in &again {
+        assert!(one.agrees && one.status == Status::Identical, "{one:?}");
+    }
+    assert_eq!(records.rows().await.unwrap(), rows, "a replay records nothing");
+    close(store, database).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_not_what_its_hashes_say_is_named_and_not_decided() {
+    let (database, store, records) = prepared().await;
+    let list = decided(&some(400));
+    stored(&records, &list).await;
+    let whole = replayed(&store, &records, Level::R0, Changes::default()).await;
+    assert!(whole.iter().all(|r| r.agrees && r.status == Status::Whole));
+    let [a, b] = [&list[0], &list[1]];
+    let problems = |record: Record| verify(&record).join(", ");
+    assert_eq!(problems(a.clone()), "");
+    assert!(problems(Record { trace: b.trace.clone(), ..a.clone() }).contains("trace"));
+    assert!(problems(Record { case: b.case.clone(), ..a.clone() }).contains("case"));
+    assert!(problems(Record { decision: b.decision.clone(), ..a.clone() }).contains("decision"));
+    // The same content, written otherwise.
+    let mut spaced = a.decision.clone().unwrap();
+    spaced.insert(1, b' ');
+    assert!(problems(Record { decision: Some(spaced), ..a.clone() }).contains("decision"));
+    let mut rerun =
+        praetor::replay::Rerun::new(&store, Default::default(), super::artifacts(), Level::R1, Changes::default());
+    let forged = Record { trace: b.trace.clone(), ..a.clone() };
+    let erased = Record { case: None, trace: None, ..a.clone() };
+    let out = rerun.batch(&[forged, a.clone(), erased]).await.unwrap();
+    let status: Vec<Status> = out.iter().map(|r| r.status).collect();
+    assert_eq!(status, [Status::Damaged, Status::Identical, Status::Unavailable]);
+    assert_eq!(out.iter().map(|r| r.agrees).collect::<Vec<_>>(), [false, true, false]);
+    close(store, database).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_artifacts_a_decision_is_unavailable_and_says_what_is_missing() {
+    let (database, store) = Database::migrated().await;
+    let records = own(&store);
+    stored(&records, &decided(&some(660))).await;
+    let out = replayed(&store, &records, Level::R1, Changes::default()).await;
+    assert_eq!(out.len(), 2);
+    for one in &out {
+        assert_eq!((one.status, one.agrees), (Status::Unavailable, false));
+        assert!(one.problems[0].starts_with("the rule book ") && one.problems[0].contains("is not kept"), "{one:?}");
+    }
+    // Bytes under the pinned hash that are no rule book do not come in at all.
+    let book = crate::pipeline::BOOK.hash().0;
+    let forged = NewArtifact { hash: book, kind: "rulebook", bytes: b"{}".to_vec() };
+    assert!(store.put_artifact(&forged).await.is_err());
+    close(store, database).await;
+}
