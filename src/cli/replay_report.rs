@@ -157,3 +157,58 @@ fn matrix(out: &mut impl Write, name: &str, matrix: &Matrix, lang: Lang) -> io::
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn change(outcome: [&str; 2], remedy: [&str; 2], fen: [i64; 2]) -> Change {
+        let own = |pair: [&str; 2]| pair.map(str::to_owned);
+        Change { outcome: own(outcome), remedy: own(remedy), sop: own(["a v1", "a v1"]), row: [Some(5), Some(1)], fen }
+    }
+
+    #[test]
+    fn many_decisions_become_two_matrices_and_the_money() {
+        let parts = |node: &str, cause| Divergence {
+            node: node.to_owned(),
+            cause,
+            because: Vec::new(),
+            place: "/finding/verdict".to_owned(),
+            recorded: "in_time".into(),
+            now: "expired".into(),
+            score_distance: 250_000,
+        };
+        let mut sums = Transitions::default();
+        let rejected = change(["auto", "auto"], ["partial_refund", "reject_claim"], [6_145, 0]);
+        let timeliness = parts("timeliness", Cause::Input);
+        sums.add(&rejected, Some(&timeliness));
+        sums.add(&rejected, Some(&timeliness));
+        sums.add(&change(["review", "auto"], ["exchange", "exchange"], [0, 0]), Some(&parts("evidence", Cause::Model)));
+        sums.add(&change(["auto", "auto"], ["refund_only", "refund_only"], [4_680, 4_680]), None);
+        let mut out = Vec::new();
+        parted(&mut out, Some(&timeliness), Some(&rejected), Lang::En).unwrap();
+        transitions(&mut out, &sums, Lang::En).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let expected = [
+            "   first parts at timeliness (input) /finding/verdict \"in_time\" -> \"expired\"",
+            "   largest difference of a probability: 0.250000",
+            "   auto partial_refund 61.45 a v1 #5",
+            "   -> auto reject_claim 0.00 a v1 #1",
+            "outcomes (cases; paid before and after)",
+            "   auto               -> auto                      3         169.70          46.80",
+            "   review             -> auto                      1           0.00           0.00",
+            "remedies (cases; paid before and after)",
+            "   exchange           -> exchange                  1           0.00           0.00",
+            "   partial_refund     -> reject_claim              2         122.90           0.00",
+            "   refund_only        -> refund_only               1          46.80          46.80",
+            "money: 169.70 -> 46.80 (-122.90)",
+            "changed: 3 / 4",
+            "   first parts at evidence: 1",
+            "   first parts at timeliness: 2",
+            "   cause input: 2",
+            "   cause model: 1",
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+}
