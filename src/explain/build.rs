@@ -131,7 +131,7 @@ fn outcome(d: &View<'_>, recorded_at: Option<&str>) -> Option<Section> {
     if d.d.pointer("/remedy/return_goods").and_then(Value::as_bool) == Some(true) {
         pairs.push((("商品", "Goods"), d.say(("退回商家", "go back to the seller"))));
     }
-    if d.text("/remedy/deadline") != "-" {
+    if d.text("/remedy/deadline") != "-" && d.text("/remedy/kind") != "reject_claim" {
         pairs.push((("履行期限", "To be performed by"), d.text("/remedy/deadline").to_owned()));
     }
     pairs.push((("决定时间", "Decided as of"), d.text("/decided_as_of").to_owned()));

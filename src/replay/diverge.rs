@@ -115,6 +115,7 @@ pub fn diverge(recorded: &Sides, now: &Sides, edited: bool) -> Option<Divergence
         let node = [a, b].into_iter().find_map(|n| n.get("node")?.as_str()).unwrap_or("decision");
         let (cause, because) = match part {
             _ if input => (Cause::Input, Vec::new()),
+            "node" => first_of(&pins, &[("second_pass", Cause::Model)]),
             "asked" => why_asked(a, b, &pins),
             "finding" if edited => (Cause::Input, Vec::new()),
             _ => first_of(&pins, &[("rulebook", Cause::Rule), ("thresholds", Cause::Model)]),
@@ -154,7 +155,13 @@ fn why_asked(a: &Value, b: &Value, pins: &BTreeSet<String>) -> (Cause, Vec<Strin
     let model = format!("models.{task}");
     first_of(
         pins,
-        &[(&model, Cause::Model), ("tokenizer", Cause::Model), ("manifest", Cause::Model), ("runtime", Cause::Runtime)],
+        &[
+            (&model, Cause::Model),
+            ("second_pass", Cause::Model),
+            ("tokenizer", Cause::Model),
+            ("manifest", Cause::Model),
+            ("runtime", Cause::Runtime),
+        ],
     )
 }
 
@@ -163,8 +170,12 @@ fn why_asked(a: &Value, b: &Value, pins: &BTreeSet<String>) -> (Cause, Vec<Strin
 fn first_of(pins: &BTreeSet<String>, candidates: &[(&str, Cause)]) -> (Cause, Vec<String>) {
     let always =
         [("index", Cause::Rule), ("engine", Cause::Code), ("device", Cause::Runtime), ("runtime", Cause::Runtime)];
-    let found = candidates.iter().copied().chain(always).find(|(name, _)| pins.contains(*name));
-    found.map_or((Cause::Runtime, Vec::new()), |(name, cause)| (cause, vec![name.to_owned()]))
+    let changed = |name: &str| -> Vec<String> {
+        let own = |pin: &&String| pin.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        pins.iter().filter(own).cloned().collect()
+    };
+    let mut found = candidates.iter().copied().chain(always).map(|(name, cause)| (cause, changed(name)));
+    found.find(|(_, names)| !names.is_empty()).unwrap_or((Cause::Runtime, Vec::new()))
 }
 
 /// Where two values differ first, and the largest difference of probabilities in them.
