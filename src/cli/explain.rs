@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::records::find;
+use super::records::{find, none};
 use crate::config::Config;
 use crate::explain::{self, Recorded};
 use crate::replay;
@@ -59,8 +59,8 @@ pub(super) async fn run(args: &ExplainArgs, config: &Config, out: &mut impl Writ
 
 async fn document(store: &Store, args: &ExplainArgs, config: &Config) -> anyhow::Result<explain::Document> {
     let id = &args.id;
-    let none = || config.lang.pick(format!("没有 `{id}` 的决定"), format!("there is no decision of `{id}`"));
-    let stored = find(&store.tenant(&config.tenant), id).await?.into_iter().next().with_context(none)?;
+    let stored =
+        find(&store.tenant(&config.tenant), id).await?.into_iter().next().with_context(|| none(id, config.lang))?;
     let decision = serde_json::from_slice(stored.body.kept()?)?;
     // An explanation without the rule book's words is poorer, but still true.
     let book = replay::pinned_book(store, &decision).await.ok();

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::lang::Lang;
 use crate::replay::Record;
 use crate::store::{Body, StoredDecision, TenantStore};
 
@@ -66,17 +67,23 @@ pub(super) async fn find(store: &TenantStore, id: &str) -> anyhow::Result<Vec<St
     Ok(store.by_ticket(id).await?)
 }
 
+/// That there is none.
+pub(super) fn none(id: &str, lang: Lang) -> String {
+    lang.pick(format!("没有 `{id}` 的决定"), format!("there is no decision of `{id}`"))
+}
+
 /// Pages of records, in the order of recording or as asked for.
 pub(super) struct Pages<'a> {
     store: &'a TenantStore,
     picked: Picked,
     size: usize,
+    lang: Lang,
     after: i64,
 }
 
 impl<'a> Pages<'a> {
-    pub(super) fn new(store: &'a TenantStore, picked: Picked, size: u16) -> Self {
-        Self { store, picked, size: usize::from(size), after: 0 }
+    pub(super) fn new(store: &'a TenantStore, picked: Picked, size: u16, lang: Lang) -> Self {
+        Self { store, picked, size: usize::from(size), lang, after: 0 }
     }
 
     /// The next page, which a filter may leave empty; `None` at the end.
@@ -88,7 +95,7 @@ impl<'a> Pages<'a> {
                 }
                 let id = ids.remove(0);
                 let found = find(self.store, &id).await?;
-                anyhow::ensure!(!found.is_empty(), "there is no decision of `{id}`");
+                anyhow::ensure!(!found.is_empty(), "{}", none(&id, self.lang));
                 found
             }
             Picked::Every(filters) => {

@@ -72,7 +72,9 @@ pub(super) async fn run(
     config: &Config,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let level = level(args, named)?;
+    let level = level(args, named).unwrap_or_else(|wrong| {
+        clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, format!("{wrong}\n")).exit()
+    });
     let changes = changes(args, named, config)?;
     let store = Store::open(&config.store).await?;
     let folder = config.store.data_dir.join("artifacts");
@@ -88,7 +90,7 @@ pub(super) async fn run(
 }
 
 /// The level asked for, or the least that the changes need.
-fn level(args: &ReplayArgs, named: Named) -> anyhow::Result<Level> {
+fn level(args: &ReplayArgs, named: Named) -> Result<Level, &'static str> {
     let facts = !args.threshold.is_empty() || !args.set.is_empty() || !args.set_case.is_empty();
     let other = named.pack || named.models;
     let level = args.level.unwrap_or(match (args.as_of, facts || other) {
@@ -98,16 +100,16 @@ fn level(args: &ReplayArgs, named: Named) -> anyhow::Result<Level> {
     });
     match level {
         Level::R0 | Level::R1 if facts || other || args.as_of.is_some() => {
-            anyhow::bail!("r0 and r1 take nothing but what is pinned; ask for r2 or r3")
+            Err("r0 and r1 take nothing but what is pinned; ask for r2 or r3")
         }
         Level::R2 if facts || args.as_of.is_some() => {
-            anyhow::bail!("r2 takes other rules (--pack) and models (--models); for other facts ask for r3")
+            Err("r2 takes other rules (--pack) and models (--models); for other facts ask for r3")
         }
         Level::R3 if !facts && !other => {
-            anyhow::bail!("r3 needs something else: --pack, --models, --threshold, --set or --set-case")
+            Err("r3 needs something else: --pack, --models, --threshold, --set or --set-case")
         }
-        Level::R3 if args.as_of.is_some() => anyhow::bail!("--as-of goes with r4"),
-        Level::R4 if args.as_of.is_none() => anyhow::bail!("r4 needs --as-of TIME"),
+        Level::R3 if args.as_of.is_some() => Err("--as-of goes with r4"),
+        Level::R4 if args.as_of.is_none() => Err("r4 needs --as-of TIME"),
         level => Ok(level),
     }
 }
@@ -145,7 +147,7 @@ async fn work(
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
     let each = matches!(picked, Picked::Ids(_));
-    let mut pages = Pages::new(store, picked, args.batch);
+    let mut pages = Pages::new(store, picked, args.batch, config.lang);
     let mut sums = report::Sums::default();
     let mut transitions = Transitions::default();
     while let Some(records) = pages.next().await? {

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
 use super::adjudicate::Format;
-use super::records::find;
+use super::records::{find, none};
 use super::render;
 use crate::config::Config;
 use crate::lang::Lang;
@@ -32,8 +32,7 @@ pub(super) async fn run(args: &ShowArgs, config: &Config, out: &mut impl Write) 
     store.close().await?;
     let found = found?;
     if found.is_empty() {
-        let id = &args.id;
-        anyhow::bail!("{}", config.lang.pick(format!("没有 `{id}` 的决定"), format!("there is no decision of `{id}`")));
+        anyhow::bail!("{}", none(&args.id, config.lang));
     }
     for (decision, trace) in &found {
         match (&decision.body, args.format) {

@@ -104,7 +104,7 @@ async fn of_ledger(
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let records = store.tenant(&config.tenant);
-    let mut pages = Pages::new(&records, Picked::Every(filters.to_vec()), args.batch);
+    let mut pages = Pages::new(&records, Picked::Every(filters.to_vec()), args.batch, config.lang);
     let mut by_models: BTreeMap<String, Packs> = BTreeMap::new();
     while let Some(mut records) = pages.next().await? {
         while let Some(first) = records.first() {
