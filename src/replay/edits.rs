@@ -67,6 +67,9 @@ impl CaseEdit {
     fn apply(&self, case: &mut Value) -> bool {
         let mut place = case;
         for step in &self.path {
+            if let (Step::Key(_), Value::Null) = (step, &*place) {
+                *place = Value::Object(serde_json::Map::new());
+            }
             let next = match step {
                 Step::Key(key) => place.as_object_mut().map(|map| map.entry(key.as_str()).or_insert(Value::Null)),
                 Step::Index(i) => place.get_mut(*i),
