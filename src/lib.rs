@@ -1,4 +1,5 @@
 //! Praetor: rule-driven arbitration of e-commerce after-sale disputes.
+pub mod calibrate;
 pub mod case;
 pub mod cli;
 pub mod config;

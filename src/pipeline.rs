@@ -2,7 +2,7 @@
 //! takes few passes and a backlog fills the models. The API, the batch and the replay run this very pipeline.
 
 use crate::case::{Case, Timestamp};
-use crate::decision::{self, Asked, Decision, DecisionError, NodeRecord, Pins, Trace};
+use crate::decision::{self, Asked, Decision, DecisionError, Gate, NodeRecord, Pins, Trace};
 use crate::judge::{Answer, Judge, JudgeError, Question, Thresholds};
 pub use crate::nodes::{Edit, UnknownEdit};
 use crate::nodes::{Findings, Node, NodeError, Rules, waves};
@@ -56,13 +56,14 @@ pub enum PipelineError {
     Pins(#[from] serde_json::Error),
 }
 
-/// Rules, index, models and thresholds, ready to decide.
+/// Rules, index, models, thresholds and gate, ready to decide.
 pub struct Pipeline {
     book: RuleBook,
     index: Index,
     ask: Box<dyn Ask>,
     thresholds: Thresholds,
     pins: Pins,
+    gate: Gate,
     waves: [Vec<Box<dyn Node>>; 4],
 }
 
@@ -102,7 +103,7 @@ impl Pipeline {
         Self::with(book, Box::new(judge), &pins, thresholds)
     }
 
-    /// A pipeline with any source of answers; `pins` say what they come from.
+    /// A pipeline with any source of answers; `pins` say what they come from. Nothing is automatic until it is [`gated`](Self::gated).
     pub fn with(
         book: RuleBook,
         ask: Box<dyn Ask>,
@@ -120,10 +121,18 @@ impl Pipeline {
             models: judge.models.clone(),
             tokenizer: judge.tokenizer.clone(),
             thresholds: decision::sha256(&serde_json_canonicalizer::to_vec(&thresholds)?),
+            certificate: Gate::Shut.pin(),
             runtime: judge.runtime.clone(),
             device: judge.device,
         };
-        Ok(Self { book, index, ask, thresholds, pins, waves: waves() })
+        Ok(Self { book, index, ask, thresholds, pins, gate: Gate::Shut, waves: waves() })
+    }
+
+    /// The same with this gate before automatic decisions.
+    pub fn gated(mut self, gate: Gate) -> Self {
+        self.pins.certificate = gate.pin();
+        self.gate = gate;
+        self
     }
 
     /// The thresholds of certainty.
@@ -219,7 +228,8 @@ impl Pipeline {
 
     fn conclude(&self, run: Run<'_>) -> Result<Decided, PipelineError> {
         let as_of = run.as_of.unwrap_or_else(|| decision::as_of(run.case));
-        let decision = decision::decide(run.case, &run.findings, &run.trace, &self.book, self.pins.clone(), as_of)
+        let pins = self.pins.clone();
+        let decision = decision::decide(run.case, &run.findings, &run.trace, &self.book, pins, &self.gate, as_of)
             .map_err(|source| PipelineError::Decision { ticket: run.case.ticket_id.as_str().to_owned(), source })?;
         Ok(Decided { decision, trace: run.trace })
     }

@@ -67,6 +67,7 @@ pub(super) fn explain(
     findings: &Findings,
     deadline: Option<Timestamp>,
     reasons: &[Reason],
+    audit: bool,
 ) -> Result<Explanation, DecisionError> {
     let label = Findings::required(&findings.label, NodeId::Label)?;
     let timeliness = Findings::required(&findings.timeliness, NodeId::Timeliness)?;
@@ -101,6 +102,9 @@ pub(super) fn explain(
     lines.add(format!("双方自行和解的可能：{p}"), format!("Likelihood that the parties settle by themselves: {p}"));
     for reason in reasons {
         lines.add(format!("需人工复核：{}", reason.zh), format!("For a person: {}", reason.en));
+    }
+    if audit {
+        lines.add("随机抽查：照此自动处理，另请人工核对".into(), "Drawn for the audit: stands, and a person checks it".into());
     }
     Ok(Explanation { zh: lines.zh, en: lines.en })
 }

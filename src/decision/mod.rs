@@ -3,6 +3,7 @@
 //! Pure. A decision's canonical bytes are RFC 8785; its id is their hash, so equal decisions have equal ids.
 
 mod explain;
+mod gate;
 mod pins;
 mod reasons;
 mod trace;
@@ -20,6 +21,7 @@ use crate::nodes::{
 use crate::sop::{Bilingual, RuleBook, Sop};
 
 pub use explain::{Explanation, Flip};
+pub use gate::{Audit, Certified, Gate, Score, Strata, direction, stratum_name};
 pub use pins::{ENGINE, Pins};
 pub use reasons::Reason;
 pub(crate) use trace::sha256;
@@ -29,7 +31,7 @@ pub use trace::{Asked, NodeRecord, Trace};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every fact that matters is certain.
+    /// Every fact that matters is certain, and the certificate allows it.
     Auto,
     /// A person decides; the remedy is a proposal.
     Review,
@@ -115,6 +117,11 @@ pub struct Decision {
     pub case_hash: String,
     /// Whether a person must look.
     pub outcome: Outcome,
+    /// Whether every fact that matters is certain; the rest is up to the certificate.
+    pub certain: bool,
+    /// Whether an automatic decision was drawn to be looked at all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub audit: bool,
     /// Scene and goods type.
     pub labels: LabelFinding,
     /// The SOP.
@@ -176,6 +183,7 @@ pub fn decide(
     trace: &Trace,
     book: &RuleBook,
     pins: Pins,
+    gate: &Gate,
     as_of: Timestamp,
 ) -> Result<Decision, DecisionError> {
     let label = Findings::required(&findings.label, NodeId::Label)?;
@@ -190,22 +198,44 @@ pub fn decide(
         .sop
         .as_ref()
         .and_then(|id| book.sops.iter().find(|s| s.id.0 == *id && Some(s.version) == policy.version));
-    let reasons = reasons::reasons(book, policy, timeliness, evidence, measure, remedy);
-    let outcome = if policy.certain && remedy.certain { Outcome::Auto } else { Outcome::Review };
+    let mut reasons = reasons::reasons(book, policy, timeliness, evidence, measure, remedy);
     let proposal = remedy.proposal.clone();
     let deadline = TimeDelta::try_seconds(proposal.within_seconds).and_then(|span| as_of.checked_add(span));
     let items = evidence.items.iter().map(|i| i.probability);
     let measures = measure.measures.iter().map(|m| m.probability);
     let confidence = items.chain(measures).chain([timeliness.probability]).fold(policy.score, Ord::min);
+    let verification = Verification::default();
+    let case_hash = case.hash().to_string();
+    let certain = policy.certain && remedy.certain;
+    let passed = gate.pass(gate::Seen {
+        case_hash: &case_hash,
+        scene: &label.scene.id,
+        remedy_kind: &proposal.kind,
+        confidence,
+        first_token: verification.first_token,
+    });
+    let (outcome, audit) = match (certain, passed) {
+        (true, Ok(audit)) => (Outcome::Auto, audit),
+        (false, Ok(_)) => (Outcome::Review, false),
+        (certain, Err(reason)) => {
+            // Below the threshold is no news of a case that is in doubt anyway; a missing certificate always is.
+            if certain || *gate == Gate::Shut {
+                reasons.push(reason);
+            }
+            (Outcome::Review, false)
+        }
+    };
     let flips = explain::flips(book, sop, findings)?;
-    let explanation = explain::explain(case, book, sop, findings, deadline, &reasons)?;
+    let explanation = explain::explain(case, book, sop, findings, deadline, &reasons, audit)?;
 
     let mut decision = Decision {
         format: "praetor.decision/1",
         id: String::new(),
         ticket_id: case.ticket_id.as_str().to_owned(),
-        case_hash: case.hash().to_string(),
+        case_hash,
         outcome,
+        certain,
+        audit,
         labels: label.clone(),
         sop: SopRef {
             id: policy.sop.clone(),
@@ -220,7 +250,7 @@ pub fn decide(
         measures: measure.measures.clone(),
         remedy: Remedy { proposal, deadline },
         settlement: settlement.clone(),
-        verification: Verification::default(),
+        verification,
         confidence,
         reasons,
         explanation,

@@ -30,6 +30,8 @@ pub struct Pins {
     pub tokenizer: String,
     /// Hash of the thresholds of certainty.
     pub thresholds: String,
+    /// Hash of the certificate that lets decisions be automatic; `none` or `ungated` without one.
+    pub certificate: String,
     /// ONNX Runtime's version and build.
     pub runtime: String,
     /// Where models ran.

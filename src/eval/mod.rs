@@ -15,5 +15,5 @@ pub use figures::{Figures, SCORED};
 pub use gold::{Gold, GoldError, GoldEvidence, GoldItem, GoldQuantities, GoldRemedy, GoldReport, read_gold};
 pub use panel::{FOLDS, Panel, PanelError, fold_of};
 pub use report::Report;
-pub use score::{Marks, score};
+pub use score::{Marks, exact_remedy, score};
 pub use stats::{Rate, auc, recall_at_precision, round4};

@@ -6,6 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::case::{Case, TicketId};
+use crate::decision::{Gate, Pins};
 use crate::judge::{Judge, JudgeConfig, JudgeError};
 use crate::pipeline::{Decided, Pipeline, PipelineError};
 use crate::sop::RuleBook;
@@ -60,6 +61,16 @@ impl Panel {
             Ok(Pipeline::new(book.clone(), judge)?)
         };
         Ok(Panel { pipelines: (0..FOLDS).map(open).collect::<Result<_, _>>()? })
+    }
+
+    /// The same with this gate before every pipeline's automatic decisions.
+    pub fn gated(self, gate: &Gate) -> Panel {
+        Panel { pipelines: self.pipelines.into_iter().map(|p| p.gated(gate.clone())).collect() }
+    }
+
+    /// What the decisions pin; in a cross-validation, those of the first fold.
+    pub fn pins(&self) -> Option<&Pins> {
+        self.pipelines.first().map(Pipeline::pins)
     }
 
     /// Whether each case is decided by models that have not seen it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::gold::Gold;
+use super::gold::{Gold, GoldRemedy};
 
 /// What one decision got right.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,13 +48,8 @@ fn mark(decision: Option<&Value>, gold: &Gold) -> Marks {
     let is = |value: &Value, want: &str| value.as_str() == Some(want);
     let scene = is(&d["labels"]["scene"]["id"], &gold.scene);
     let goods = is(&d["labels"]["goods_type"]["id"], &gold.goods_type);
-    let (remedy, want) = (&d["remedy"], &gold.remedy);
-    let kind = is(&remedy["kind"], &want.kind);
-    let exact = kind
-        && same_money(&remedy["refund"], &want.refund)
-        && same_money(&remedy["compensation"], &want.compensation)
-        && is(&remedy["freight_by"], &want.freight_by)
-        && truthy(&remedy["return_goods"]) == want.return_goods;
+    let kind = is(&d["remedy"]["kind"], &gold.remedy.kind);
+    let exact = exact_remedy(d, &gold.remedy);
     let nodes = [
         scene,
         goods,
@@ -80,6 +75,16 @@ fn mark(decision: Option<&Value>, gold: &Gold) -> Marks {
         auto: is(&d["outcome"], "auto"),
         sop_rank: rank(&d["sop"]["candidates"], &gold.sop),
     }
+}
+
+/// Whether a decision's remedy is exactly the right one, as the benchmark takes it: every part, to the fen.
+pub fn exact_remedy(decision: &Value, want: &GoldRemedy) -> bool {
+    let remedy = &decision["remedy"];
+    remedy["kind"].as_str() == Some(&want.kind)
+        && same_money(&remedy["refund"], &want.refund)
+        && same_money(&remedy["compensation"], &want.compensation)
+        && remedy["freight_by"].as_str() == Some(&want.freight_by)
+        && truthy(&remedy["return_goods"]) == want.return_goods
 }
 
 fn items_right(items: &Value, gold: &Gold) -> usize {

@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["lang", "case", "sop", "judge", "pipeline", "store"]),
     ("review", &["lang", "config", "case", "decision", "store"]),
     ("eval", &["lang", "case", "sop", "judge", "decision", "pipeline"]),
-    ("calibrate", &["lang", "config", "case", "sop", "judge", "decision", "pipeline"]),
+    ("calibrate", &["lang", "judge", "decision", "eval"]),
     ("replay", &["lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store"]),
     ("explain", &["lang", "sop", "judge"]),
     ("batch", EDGE),
