@@ -17,12 +17,30 @@ pub struct Config {
     pub models: PathBuf,
     /// How models run.
     pub judge: JudgeConfig,
+    /// What lets decisions be automatic.
+    pub calibration: CalibrationConfig,
     /// Which database.
     pub store: StoreConfig,
     /// Whose records.
     pub tenant: TenantId,
     /// The language of what people read.
     pub lang: Lang,
+}
+
+/// Where the certificate is, and whom it must be signed by.
+#[derive(Debug, Clone)]
+pub struct CalibrationConfig {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// The public keys that are trusted, one PEM block after another.
+    pub trusted_keys: PathBuf,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CalibrationFile {
+    certificate: Option<PathBuf>,
+    trusted_keys: Option<PathBuf>,
 }
 
 /// `praetor.toml`: every value optional.
@@ -36,6 +54,7 @@ struct File {
     log_origin: Option<String>,
     lang: Option<Lang>,
     judge: Option<JudgeConfig>,
+    calibration: CalibrationFile,
 }
 
 /// What the command line says; it wins over variables and file. The database's URL comes from `DATABASE_URL` alone,
@@ -60,6 +79,12 @@ pub struct ConfigArgs {
     /// Where models run: cpu or cuda
     #[arg(long, global = true, value_name = "DEVICE", env = "PRAETOR_DEVICE", value_parser = parse_device)]
     device: Option<Device>,
+    /// The certificate that lets decisions be automatic [default: certificate.json in the models' folder]
+    #[arg(long, global = true, value_name = "FILE", env = "PRAETOR_CERTIFICATE")]
+    certificate: Option<PathBuf>,
+    /// The public keys that certificates are trusted from [default: trusted_keys.pem in the models' folder]
+    #[arg(long, global = true, value_name = "FILE", env = "PRAETOR_TRUSTED_KEYS")]
+    trusted_keys: Option<PathBuf>,
     /// Threads of each model's session
     #[arg(long, global = true, value_name = "N", env = "PRAETOR_INTRA_THREADS")]
     intra_threads: Option<usize>,
@@ -115,13 +140,21 @@ impl Config {
         let data_dir = args.data_dir.clone().or(file.data_dir.map(&in_file)).unwrap_or_else(default_data_dir);
         let named = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let (master_key, log_key) = (named("PRAETOR_MASTER_KEY"), named("PRAETOR_LOG_KEY"));
+        let models = args.models.clone().or(file.models.map(&in_file)).unwrap_or_else(|| installed("models"));
+        let said = file.calibration;
+        let beside = |given: Option<PathBuf>, name: &str| given.unwrap_or_else(|| models.join(name));
+        let calibration = CalibrationConfig {
+            certificate: beside(args.certificate.clone().or(said.certificate.map(&in_file)), "certificate.json"),
+            trusted_keys: beside(args.trusted_keys.clone().or(said.trusted_keys.map(&in_file)), "trusted_keys.pem"),
+        };
         let database_url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
         Ok(Self {
             pack: args.pack.clone().or(file.pack.map(&in_file)).unwrap_or_else(|| installed("sop_rules/demo")),
-            models: args.models.clone().or(file.models.map(&in_file)).unwrap_or_else(|| installed("models")),
+            models,
             judge,
             store: StoreConfig { database_url, data_dir, master_key, log_key, origin: file.log_origin },
             tenant: args.tenant.clone().or(file.tenant).unwrap_or_default(),
+            calibration,
             lang: args.lang.or(file.lang).unwrap_or_else(lang_of_environment),
         })
     }

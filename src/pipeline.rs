@@ -135,6 +135,11 @@ impl Pipeline {
         self
     }
 
+    /// The gate.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// The thresholds of certainty.
     pub fn thresholds(&self) -> &Thresholds {
         &self.thresholds

@@ -17,6 +17,8 @@ use crate::judge::Probability;
 
 /// The only format there is.
 const FORMAT: &str = "praetor.certificate/1";
+/// Pins of the models themselves.
+const MODELS: [&str; 2] = ["manifest", "models"];
 /// Pins that say where and how it ran, not what decides, and the certificate itself.
 const UNBOUND: [&str; 3] = ["certificate", "device", "runtime"];
 
@@ -126,8 +128,8 @@ pub enum CertificateError {
 pub struct Signed {
     /// What it says.
     pub body: Certificate,
-    /// SHA-256 of its canonical bytes.
-    pub hash: String,
+    /// Its canonical bytes: what is signed, hashed and kept.
+    pub canonical: Vec<u8>,
 }
 
 /// What is bound of a pipeline's pins.
@@ -155,12 +157,26 @@ impl Certificate {
         Ok(format!("{file:#}\n"))
     }
 
+    fn certified(&self, canonical: &[u8]) -> Result<Gate, CertificateError> {
+        let key = hex::decode(&self.audit.key).ok().and_then(|bytes| bytes.try_into().ok());
+        let key = key.ok_or_else(|| CertificateError::Form("the audit's key has 64 hex digits".to_owned()))?;
+        let thresholds = self.certified.iter().map(|(name, stratum)| (name.clone(), stratum.threshold));
+        Ok(Gate::Certified(Box::new(Certified {
+            certificate: canonical.to_vec(),
+            score: self.score,
+            strata: self.strata.clone(),
+            thresholds: thresholds.collect(),
+            audit: Audit { rate: self.audit.rate, key },
+        })))
+    }
+
     /// The names of what differs between what it binds and what runs. Fold models of a cross-validation are other models
     /// on purpose.
     fn differing(&self, pins: &Pins, folds: bool) -> Result<Vec<String>, CertificateError> {
         let running = binds(pins).map_err(|e| CertificateError::Form(e.to_string()))?;
         let names = running.keys().chain(self.binds.keys().filter(|name| !running.contains_key(*name)));
-        let differs = |name: &&String| running.get(*name) != self.binds.get(*name) && !(folds && *name == "models");
+        let differs =
+            |name: &&String| running.get(*name) != self.binds.get(*name) && !(folds && MODELS.contains(&name.as_str()));
         Ok(names.filter(differs).cloned().collect())
     }
 }
@@ -168,8 +184,8 @@ impl Certificate {
 impl Signed {
     /// Reads a certificate and checks its signature against the trusted keys.
     pub fn open(path: &Path, keys: &Path) -> Result<Signed, CertificateError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| CertificateError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })?;
         Signed::parse(&text, &read_trusted(keys)?)
     }
 
@@ -194,7 +210,12 @@ impl Signed {
         if body.format != FORMAT {
             return Err(form(&body.format));
         }
-        Ok(Signed { body, hash: hex::encode(Sha256::digest(&bytes)) })
+        Ok(Signed { body, canonical: bytes })
+    }
+
+    /// SHA-256 of its canonical bytes, which decisions pin.
+    pub fn hash(&self) -> String {
+        hex::encode(Sha256::digest(&self.canonical))
     }
 
     /// The gate it opens before what runs; `folds` when that is fold models of the training whose models it is for.
@@ -203,15 +224,13 @@ impl Signed {
         if !differing.is_empty() {
             return Err(CertificateError::Mismatch(differing));
         }
-        let key = hex::decode(&self.body.audit.key).ok().and_then(|bytes| bytes.try_into().ok());
-        let key = key.ok_or_else(|| CertificateError::Form("the audit's key has 64 hex digits".to_owned()))?;
-        let thresholds = self.body.certified.iter().map(|(name, stratum)| (name.clone(), stratum.threshold));
-        Ok(Gate::Certified(Box::new(Certified {
-            hash: self.hash.clone(),
-            score: self.body.score,
-            strata: self.body.strata.clone(),
-            thresholds: thresholds.collect(),
-            audit: Audit { rate: self.body.audit.rate, key },
-        })))
+        self.body.certified(&self.canonical)
     }
+}
+
+/// The gate that a recorded decision went through, from the certificate's canonical bytes as they were kept. That they
+/// are the ones it pins is for the caller to know.
+pub fn recorded_gate(canonical: &[u8]) -> Result<Gate, CertificateError> {
+    let body: Certificate = serde_json::from_slice(canonical).map_err(|e| CertificateError::Form(e.to_string()))?;
+    body.certified(canonical)
 }

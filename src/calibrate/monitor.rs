@@ -72,11 +72,8 @@ pub fn psi(before: &[u64], now: &[u64]) -> (f64, f64) {
     let total = |counts: &[u64]| counts.iter().map(|n| *n as f64 + 0.5).sum::<f64>();
     let (n, m) = (total(before), total(now));
     let share = |count: u64, of: f64| (count as f64 + 0.5) / of;
-    let index: f64 = before
-        .iter()
-        .zip(now)
-        .map(|(a, b)| (share(*b, m) - share(*a, n)) * (share(*b, m) / share(*a, n)).ln())
-        .sum();
+    let index: f64 =
+        before.iter().zip(now).map(|(a, b)| (share(*b, m) - share(*a, n)) * (share(*b, m) / share(*a, n)).ln()).sum();
     let freedom = before.len().saturating_sub(1);
     let p = if freedom == 0 { 1.0 } else { chi_squared_tail(index / (1.0 / n + 1.0 / m), freedom as f64) };
     (index, p)

@@ -33,8 +33,16 @@ pub fn html(figures: &Figures, certificate: Option<&Signed>, lang: Lang) -> Stri
         promise(&mut out, signed, lang);
     }
     let _ = writeln!(out, "<h2>{}</h2><div class=\"plots\">", lang.pick("分数与对错", "Score and rightness"));
-    figure(&mut out, &reliability(figures, lang), lang.pick("可靠性：分数与正确率（95% 区间）", "Reliability: score and share right, with 95% intervals"));
-    figure(&mut out, &coverage(figures, certificate, lang), lang.pick("风险–覆盖：红线为证书的错误率上限", "Risk and coverage; red: the error rate the certificate allows"));
+    figure(
+        &mut out,
+        &reliability(figures, lang),
+        lang.pick("可靠性：分数与正确率（95% 区间）", "Reliability: score and share right, with 95% intervals"),
+    );
+    figure(
+        &mut out,
+        &coverage(figures, certificate, lang),
+        lang.pick("风险–覆盖：红线为证书的错误率上限", "Risk and coverage; red: the error rate the certificate allows"),
+    );
     let _ = writeln!(out, "</div>");
     drift(&mut out, figures, lang);
     let _ = writeln!(out, "</html>");
@@ -43,7 +51,8 @@ pub fn html(figures: &Figures, certificate: Option<&Signed>, lang: Lang) -> Stri
 
 fn summary(out: &mut String, figures: &Figures, lang: Lang) {
     let audited = figures.audited;
-    let interval = audited.interval().map_or("–".to_owned(), |(low, high)| format!("{:.1}%–{:.1}%", low * 100.0, high * 100.0));
+    let interval =
+        audited.interval().map_or("–".to_owned(), |(low, high)| format!("{:.1}%–{:.1}%", low * 100.0, high * 100.0));
     let rows = [
         (lang.pick("决定", "Decisions"), figures.cases.to_string()),
         (lang.pick("自动处理", "Automatic"), of(figures.auto, figures.cases)),
@@ -81,7 +90,8 @@ fn promise(out: &mut String, signed: &Signed, lang: Lang) {
         Lang::En => format!("With {sure:.1}% confidence at least {least:.1}% of automatic decisions are right."),
     };
     let _ = writeln!(out, "<h2>{}</h2><p>{text}</p>", lang.pick("证书", "Certificate"));
-    let _ = writeln!(out, "<p><code>{}</code> · {} · {}</p>", signed.hash, escaped(&body.issued), body.score.as_str());
+    let _ =
+        writeln!(out, "<p><code>{}</code> · {} · {}</p>", signed.hash(), escaped(&body.issued), body.score.as_str());
     let heads = match lang {
         Lang::Zh => ["类别", "门槛", "达到的案件", "其中错误", "该类案件", "p 值"],
         Lang::En => ["kind", "threshold", "kept", "wrong", "cases", "p-value"],
@@ -144,7 +154,11 @@ fn drift(out: &mut String, figures: &Figures, lang: Lang) {
         Lang::Zh => ["范围", "案件", "PSI", "", "p 值"],
         Lang::En => ["group", "cases", "PSI", "", "p-value"],
     };
-    let _ = writeln!(out, "<h2>{}</h2><table><tr>", lang.pick("分数漂移（全部、按场景、按规则版本）", "Drift of the score: all, by scene, by version of the rules"));
+    let _ = writeln!(
+        out,
+        "<h2>{}</h2><table><tr>",
+        lang.pick("分数漂移（全部、按场景、按规则版本）", "Drift of the score: all, by scene, by version of the rules")
+    );
     for head in heads {
         let _ = write!(out, "<th>{head}</th>");
     }
@@ -154,7 +168,10 @@ fn drift(out: &mut String, figures: &Figures, lang: Lang) {
         let class = if alarming { " class=\"alarm\"" } else { "" };
         let group = escaped(group.get(..24).unwrap_or(group));
         let bar = bar(*psi, 0.5, alarming);
-        let _ = writeln!(out, "<tr{class}><td>{group}</td><td class=\"n\">{cases}</td><td class=\"n\">{psi:.3}</td><td>{bar}</td><td class=\"n\">{p:.3}</td></tr>");
+        let _ = writeln!(
+            out,
+            "<tr{class}><td>{group}</td><td class=\"n\">{cases}</td><td class=\"n\">{psi:.3}</td><td>{bar}</td><td class=\"n\">{p:.3}</td></tr>"
+        );
     }
     let _ = writeln!(out, "</table>");
 }

@@ -168,14 +168,20 @@ mod tests {
     #[test]
     fn labels_are_gold_or_reviews() {
         let mut labels = Labels::default();
-        labels.read("{\"ticket_id\":\"A\",\"right\":true,\"by\":\"x\"}\n\n{\"ticket_id\":\"B\",\"right\":false}").unwrap();
+        labels
+            .read("{\"ticket_id\":\"A\",\"right\":true,\"by\":\"x\"}\n\n{\"ticket_id\":\"B\",\"right\":false}")
+            .unwrap();
         assert_eq!((labels.len(), labels.source()), (2, "review"));
-        let remedy = r#"{"kind":"refund_only","refund":"1.00","compensation":"0.00","freight_by":"none","return_goods":false}"#;
+        let remedy =
+            r#"{"kind":"refund_only","refund":"1.00","compensation":"0.00","freight_by":"none","return_goods":false}"#;
         labels.read(&format!("{{\"ticket_id\":\"C\",\"remedy\":{remedy}}}")).unwrap();
         assert_eq!(labels.source(), "gold and review");
         for (text, error) in [
             ("{\"ticket_id\":\"A\",\"right\":true}", "labels line 1: ticket A has been given before"),
-            ("\n{\"ticket_id\":\"D\"}", "labels line 2: expected either `remedy`, what is right, or `right`, whether the proposal was"),
+            (
+                "\n{\"ticket_id\":\"D\"}",
+                "labels line 2: expected either `remedy`, what is right, or `right`, whether the proposal was",
+            ),
         ] {
             assert_eq!(labels.read(text).unwrap_err().to_string(), error);
         }
@@ -187,11 +193,16 @@ mod tests {
                 "remedy": { "kind": "refund_only", "refund": refund, "compensation": "0.00", "freight_by": "none", "return_goods": false } })
         };
         let right = |ticket, refund| Sample::read(&decision(ticket, refund), Score::Confidence, &labels).unwrap().right;
-        assert_eq!([right("A", "9"), right("B", "1.00"), right("C", "1.00"), right("C", "1.02"), right("E", "1")],
-            [Some(true), Some(false), Some(true), Some(false), None]);
+        assert_eq!(
+            [right("A", "9"), right("B", "1.00"), right("C", "1.00"), right("C", "1.02"), right("E", "1")],
+            [Some(true), Some(false), Some(true), Some(false), None]
+        );
         let read = Sample::read(&decision("A", "1.00"), Score::FirstToken, &labels).unwrap();
         assert!(read.audit && read.score.is_none());
-        assert_eq!(Sample::read(&json!({ "ticket_id": "A", "outcome": "rejected_input" }), Score::Confidence, &labels), None);
+        assert_eq!(
+            Sample::read(&json!({ "ticket_id": "A", "outcome": "rejected_input" }), Score::Confidence, &labels),
+            None
+        );
     }
 
     #[test]

@@ -79,7 +79,9 @@ impl Plot {
 pub(super) fn bar(value: f64, full: f64, marked: bool) -> String {
     let width = (value / full).clamp(0.0, 1.0) * 120.0;
     let class = if marked { "bar alarm" } else { "bar" };
-    format!(r#"<svg class="cell" viewBox="0 0 120 10" aria-hidden="true"><rect class="{class}" width="{width:.1}" height="10"/></svg>"#)
+    format!(
+        r#"<svg class="cell" viewBox="0 0 120 10" aria-hidden="true"><rect class="{class}" width="{width:.1}" height="10"/></svg>"#
+    )
 }
 
 /// A range that is not empty.

@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use super::gate::certificate;
 use crate::config::Config;
 use crate::judge::{Judge, probe};
+use crate::pipeline::Pipeline;
 use crate::sop::load;
 use crate::store::postgres_found;
 
@@ -33,14 +35,16 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> anyhow::Result
     };
     line(out, "onnxruntime", library)?;
 
-    let models = Judge::open(&config.models, &config.judge).map(|judge| {
+    let judge = Judge::open(&config.models, &config.judge);
+    let models = judge.as_ref().map(|judge| {
         let names: Vec<String> =
             judge.manifest().models.iter().map(|m| format!("{} {}", m.id, &m.sha256[..12])).collect();
         format!("{} ({})", names.join(", "), config.models.display())
     });
-    line(out, "models", models.map_err(|e| e.to_string()))?;
+    line(out, "models", models.map_err(ToString::to_string))?;
 
-    let pack = load(&config.pack).map(|book| {
+    let book = load(&config.pack);
+    let pack = book.as_ref().map(|book| {
         format!(
             "{} v{}, {} SOPs, {} ({})",
             book.head.id,
@@ -50,7 +54,19 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> anyhow::Result
             config.pack.display()
         )
     });
-    line(out, "rules", pack.map_err(|e| e.to_string()))?;
+    line(out, "rules", pack.map_err(ToString::to_string))?;
+    // Without a valid certificate it decides all the same, but nothing automatically.
+    if let (Ok(judge), Ok(book)) = (judge, book) {
+        let pipeline = Pipeline::new(book, judge)?;
+        let path = config.calibration.certificate.display();
+        match certificate(config).and_then(|signed| signed.gate(pipeline.pins(), false).map(|_| signed)) {
+            Ok(signed) => writeln!(out, "ok    certificate: {} {} ({path})", &signed.hash()[..12], signed.body.issued)?,
+            Err(error) => {
+                let (warn, note) = (lang.pick("注意", "warn"), lang.pick("不自动处理", "nothing is automatic"));
+                writeln!(out, "{warn}  certificate: {note}: {error} ({path})")?;
+            }
+        }
+    }
 
     let database = match &config.store.database_url {
         Some(_) => match crate::store::Store::open(&config.store).await {

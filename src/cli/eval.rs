@@ -13,9 +13,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::{Value, json};
 
 use super::adjudicate::Format;
+use super::gate::gate;
 use super::input::Input;
 use crate::case::Case;
 use crate::config::Config;
+use crate::decision::Gate;
 use crate::eval::{Gold, Panel, Report, majority, read_gold, score};
 use crate::lang::Lang;
 
@@ -32,6 +34,9 @@ pub(super) struct EvalArgs {
     /// Tickets decided together; changes speed, never a decision
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
+    /// Count as automatic whatever is certain in its facts, as if no certificate were needed
+    #[arg(long)]
+    ungated: bool,
     /// Show the figures of each scene too
     #[arg(long)]
     by_scene: bool,
@@ -55,6 +60,11 @@ pub(super) fn run(args: &EvalArgs, config: &Config, out: &mut impl Write) -> any
         None => Panel::open(book, folder, &config.judge),
     };
     let panel = panel.with_context(|| format!("cannot open the models in {}", folder.display()))?;
+    let gate = match (args.ungated, panel.pins()) {
+        (false, Some(pins)) => gate(config, pins, panel.is_cross_validated())?,
+        _ => Gate::Open,
+    };
+    let panel = panel.gated(&gate);
 
     let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let progress = ProgressBar::with_draw_target(Some(cases.len() as u64), target);
@@ -80,7 +90,7 @@ pub(super) fn run(args: &EvalArgs, config: &Config, out: &mut impl Write) -> any
 }
 
 /// Cases, and what stands for a ticket that is refused: as much of a decision as it gets.
-fn read_cases(path: &Path) -> anyhow::Result<(Vec<Case>, Vec<Value>)> {
+pub(super) fn read_cases(path: &Path) -> anyhow::Result<(Vec<Case>, Vec<Value>)> {
     let mut input = Input::open(path)?;
     let (mut cases, mut refused) = (Vec::new(), Vec::new());
     while let Some(raw) = input.next()? {

@@ -1,11 +1,14 @@
 //! The command line: one file a command. Commands call the pipeline and the store and nothing deeper.
 
 mod adjudicate;
+mod calibrate;
+mod calibrate_report;
 mod db;
 mod disturb;
 mod doctor;
 mod eval;
 mod explain;
+mod gate;
 mod input;
 mod pra;
 mod questions;
@@ -31,11 +34,14 @@ use crate::pipeline::Pipeline;
 /// Exit code when everything ran but some input was refused.
 pub(crate) const EXIT_REFUSED: u8 = 3;
 
+/// Exit code of a report that raises an alarm.
+pub(crate) const EXIT_ALARM: u8 = 4;
+
 /// Exit code when a signal ended the work early.
 pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 all done; 1 failed; 2 wrong usage; 3 done, but some input was refused; 130 interrupted.
+Exit codes: 0 all done; 1 failed; 2 wrong usage; 3 done, but some input was refused; 4 alarm; 130 interrupted.
 The database is that of DATABASE_URL; without it praetor keeps a private Postgres in its data folder.";
 
 /// Rule-driven arbitration of e-commerce after-sale disputes.
@@ -60,6 +66,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Decide cases whose answers are known and show how often each node is right
     Eval(eval::EvalArgs),
+    /// Choose which decisions may be automatic, with a guarantee, and watch whether it holds
+    Calibrate(calibrate::CalibrateArgs),
     /// Check, test and print the rules
     Sop(sop::SopArgs),
     /// Look after the database
@@ -121,6 +129,7 @@ async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             replay::run(&args, named, &config, &mut out).await
         }
         Command::Eval(args) => eval::run(&args, &config, &mut out),
+        Command::Calibrate(args) => calibrate::run(&args, &config, &mut out).await,
         Command::Sop(args) => sop::run(&args, &config, &mut out).await,
         Command::Db(args) => db::run(&args, &config, &mut out).await,
         Command::Doctor => doctor::run(&config, &mut out).await,
@@ -139,8 +148,13 @@ fn named(matches: &ArgMatches, option: &str) -> bool {
     source == Some(ValueSource::CommandLine)
 }
 
-/// Opens rules and models.
+/// Opens rules and models, behind the certificate's gate.
 fn open_pipeline(config: &Config) -> anyhow::Result<Pipeline> {
+    Ok(gate::gated(open_ungated(config)?, config)?)
+}
+
+/// Opens rules and models. Nothing is automatic.
+fn open_ungated(config: &Config) -> anyhow::Result<Pipeline> {
     let book = crate::sop::load(&config.pack)?;
     let judge = Judge::open(&config.models, &config.judge)
         .with_context(|| format!("cannot open the models in {}", config.models.display()))?;

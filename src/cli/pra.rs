@@ -14,6 +14,7 @@ use super::disturb::{Disturbance, Disturbed, falsify};
 use super::input::Input;
 use crate::case::Case;
 use crate::config::Config;
+use crate::decision::Gate;
 use crate::eval::{FOLDS, Gold, fold_of, read_gold, score};
 use crate::judge::Judge;
 use crate::nodes::Findings;
@@ -98,7 +99,7 @@ fn open(config: &Config, models: &Path, kind: Option<Disturbance>, seed: u64) ->
         .with_context(|| format!("cannot open the models in {}", models.display()))?;
     let (pins, thresholds) = (judge.pins().clone(), judge.manifest().thresholds.clone());
     let ask = Box::new(Disturbed { judge, kind, seed });
-    Ok(Pipeline::with(book, ask, &pins, thresholds)?)
+    Ok(Pipeline::with(book, ask, &pins, thresholds)?.gated(Gate::Open))
 }
 
 /// What the nodes of a decision found.

@@ -104,7 +104,10 @@ pub(super) fn explain(
         lines.add(format!("需人工复核：{}", reason.zh), format!("For a person: {}", reason.en));
     }
     if audit {
-        lines.add("随机抽查：照此自动处理，另请人工核对".into(), "Drawn for the audit: stands, and a person checks it".into());
+        lines.add(
+            "随机抽查：照此自动处理，另请人工核对".into(),
+            "Drawn for the audit: stands, and a person checks it".into(),
+        );
     }
     Ok(Explanation { zh: lines.zh, en: lines.en })
 }

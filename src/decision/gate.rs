@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::reasons::{Reason, percent};
+use super::trace::sha256;
 use crate::judge::Probability;
 
 /// Which number of a decision is compared with the threshold.
@@ -83,8 +84,8 @@ impl Audit {
 /// What a valid certificate allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certified {
-    /// The certificate's SHA-256.
-    pub hash: String,
+    /// The certificate's canonical bytes, to be hashed and kept.
+    pub certificate: Vec<u8>,
     /// What is compared.
     pub score: Score,
     /// How decisions are told apart.
@@ -123,7 +124,7 @@ impl Gate {
         match self {
             Self::Shut => "none".to_owned(),
             Self::Open => "ungated".to_owned(),
-            Self::Certified(certified) => certified.hash.clone(),
+            Self::Certified(certified) => certified.hash(),
         }
     }
 
@@ -142,6 +143,11 @@ impl Gate {
 }
 
 impl Certified {
+    /// The certificate's SHA-256.
+    pub fn hash(&self) -> String {
+        sha256(&self.certificate)
+    }
+
     fn pass(&self, seen: Seen<'_>) -> Result<bool, Reason> {
         let stratum = self.strata.of(seen.remedy_kind, seen.scene);
         let (zh, en) = stratum_name(stratum);
@@ -198,13 +204,19 @@ mod tests {
     }
 
     fn seen(remedy_kind: &str, confidence: u32, first_token: Option<u32>) -> Seen<'_> {
-        Seen { case_hash: "c0", scene: "invoice", remedy_kind, confidence: p(confidence), first_token: first_token.map(p) }
+        Seen {
+            case_hash: "c0",
+            scene: "invoice",
+            remedy_kind,
+            confidence: p(confidence),
+            first_token: first_token.map(p),
+        }
     }
 
     fn certified(score: Score) -> Gate {
         let thresholds = [("grants", Some(p(900_000))), ("rejects", Some(p(0))), ("asks", None)];
         Gate::Certified(Box::new(Certified {
-            hash: "ab".repeat(32),
+            certificate: Vec::new(),
             score,
             strata: Strata::Direction,
             thresholds: thresholds.into_iter().map(|(name, t)| (name.to_owned(), t)).collect(),

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::ReplayError;
+use crate::calibrate::recorded_gate;
+use crate::decision::Gate;
 use crate::judge::{FileEntry, Judge, JudgeConfig, Manifest, read_checked};
 use crate::pipeline::Pipeline;
 use crate::sop::{self, RuleBook};
@@ -16,6 +18,8 @@ use crate::store::{Hash, NewArtifact, Store};
 const RULEBOOK: &str = "rulebook";
 /// The kind of a file of the models' folder.
 const MODEL: &str = "model";
+/// The kind of a certificate's canonical bytes.
+const CERTIFICATE: &str = "certificate";
 
 /// Keeps everything that decisions of this pipeline pin. `models` is the folder its models were opened from. What is
 /// kept already is not read.
@@ -24,6 +28,10 @@ pub async fn keep(store: &Store, pipeline: &Pipeline, models: &Path) -> Result<(
     if !store.missing_artifacts(&[book.hash().0]).await?.is_empty() {
         let bytes = book.canonical().to_vec();
         store.put_artifact(&NewArtifact { hash: book.hash().0, kind: RULEBOOK, bytes }).await?;
+    }
+    if let Gate::Certified(certified) = pipeline.gate() {
+        let bytes = certified.certificate.clone();
+        store.put_artifact(&NewArtifact { hash: hash(&certified.hash())?, kind: CERTIFICATE, bytes }).await?;
     }
     let manifest = Manifest::read(models)?;
     // The folder may have changed since the models were opened: then it is not what decisions pin.
@@ -91,6 +99,14 @@ impl<'a> Shelf<'a> {
         let book = Arc::new(sop::decode(&bytes(self.store, "rule book", hash).await?)?);
         remember(&mut self.books, BOOKS, hash, book.clone());
         Ok(book)
+    }
+
+    /// The gate that decisions with this pin went through.
+    pub(super) async fn gate(&self, pin: &str) -> Result<Gate, ReplayError> {
+        match [Gate::Open, Gate::Shut].into_iter().find(|gate| gate.pin() == pin) {
+            Some(gate) => Ok(gate),
+            None => Ok(recorded_gate(&bytes(self.store, "certificate", pin).await?)?),
+        }
     }
 
     /// The manifest of this hash, without opening its models.

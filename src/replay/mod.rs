@@ -14,6 +14,7 @@ mod transition;
 
 use serde::Serialize;
 
+use crate::calibrate::CertificateError;
 use crate::judge::JudgeError;
 use crate::pipeline::PipelineError;
 use crate::sop::KeptBookError;
@@ -58,6 +59,9 @@ pub enum ReplayError {
     /// A kept rule book cannot be read.
     #[error(transparent)]
     Book(#[from] KeptBookError),
+    /// A kept certificate cannot be read.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// An artifact that a decision pins is not kept.
     #[error("the {kind} {hash} is not kept in this database")]
     NotKept {

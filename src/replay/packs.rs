@@ -12,6 +12,7 @@ use super::rerun::Record;
 use super::transition::Change;
 use super::{RecordedAnswers, ReplayError};
 use crate::case::{Case, Timestamp};
+use crate::decision::Gate;
 use crate::judge::{Judge, JudgeConfig};
 use crate::pipeline::{Ask, Pipeline};
 use crate::sop::RuleBook;
@@ -71,8 +72,10 @@ impl Packs {
         ask: Arc<dyn Ask>,
         recorded: Option<Arc<RecordedAnswers>>,
     ) -> Result<Self, ReplayError> {
+        // No certificate is for both packs: what is certain counts as automatic.
         let pipeline = |book: &RuleBook| {
             Pipeline::with(book.clone(), Box::new(ask.clone()), judge.pins(), judge.manifest().thresholds.clone())
+                .map(|pipeline| pipeline.gated(Gate::Open))
         };
         Ok(Self { old: pipeline(old)?, new: pipeline(new)?, recorded })
     }

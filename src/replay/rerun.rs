@@ -149,16 +149,18 @@ struct Job {
     recorded: Sides,
     case: Case,
     as_of: Option<Timestamp>,
-    rulebook: String,
-    manifest: String,
+    pinned: Pinned,
 }
+
+/// What makes a pipeline: the pins of rules, models and certificate.
+type Pinned = [String; 3];
 
 /// Replays records. Holds opened artifacts between batches.
 pub struct Rerun<'a> {
     shelf: Shelf<'a>,
     level: Level,
     changes: Changes,
-    pipelines: Vec<((String, String), Arc<Pipeline>)>,
+    pipelines: Vec<(Pinned, Arc<Pipeline>)>,
 }
 
 /// Pipelines kept ready.
@@ -188,13 +190,12 @@ impl<'a> Rerun<'a> {
         }
         // Those of one pipeline are decided together, in their order.
         while let Some(first) = jobs.first() {
-            let key = (first.rulebook.clone(), first.manifest.clone());
-            let (group, rest): (Vec<Job>, Vec<Job>) =
-                jobs.into_iter().partition(|job| (&job.rulebook, &job.manifest) == (&key.0, &key.1));
+            let key = first.pinned.clone();
+            let (group, rest): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.pinned == key);
             jobs = rest;
             let pipeline = match self.pipeline(&key).await {
                 Ok(pipeline) => pipeline,
-                Err(error @ (ReplayError::NotKept { .. } | ReplayError::Book(_))) => {
+                Err(error @ (ReplayError::NotKept { .. } | ReplayError::Book(_) | ReplayError::Certificate(_))) => {
                     group.iter().for_each(|job| unavailable(&mut out[job.at], error.to_string()));
                     continue;
                 }
@@ -250,26 +251,28 @@ impl<'a> Rerun<'a> {
             };
             case = cut;
         }
-        let (rulebook, manifest) = (text("/pins/rulebook").to_owned(), text("/pins/manifest").to_owned());
-        Ok(Some(Job { at, case, as_of, rulebook, manifest, recorded }))
+        let pinned = ["/pins/rulebook", "/pins/manifest", "/pins/certificate"].map(|pin| text(pin).to_owned());
+        Ok(Some(Job { at, case, as_of, pinned, recorded }))
     }
 
     /// The pipeline that a decision pins, or what it is replaced by.
-    async fn pipeline(&mut self, key: &(String, String)) -> Result<Arc<Pipeline>, ReplayError> {
+    async fn pipeline(&mut self, key: &Pinned) -> Result<Arc<Pipeline>, ReplayError> {
         if let Some((_, pipeline)) = self.pipelines.iter().find(|(of, _)| of == key) {
             return Ok(pipeline.clone());
         }
         let book = match &self.changes.book {
             Some(book) => book.clone(),
-            None => self.shelf.book(&key.0).await?,
+            None => self.shelf.book(&key[0]).await?,
         };
         let judge = match &self.changes.judge {
             Some(judge) => judge.clone(),
-            None => self.shelf.judge(&key.1).await?,
+            None => self.shelf.judge(&key[1]).await?,
         };
         let thresholds = with_thresholds(&judge.manifest().thresholds, &self.changes.thresholds)?;
         let pins = judge.pins().clone();
-        let pipeline = Arc::new(Pipeline::with((*book).clone(), Box::new(judge), &pins, thresholds)?);
+        // Under other rules or models, too, what may be automatic is judged as it was.
+        let gate = self.shelf.gate(&key[2]).await?;
+        let pipeline = Arc::new(Pipeline::with((*book).clone(), Box::new(judge), &pins, thresholds)?.gated(gate));
         if self.pipelines.len() >= PIPELINES {
             self.pipelines.remove(0);
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use praetor::case::{Case, Party};
-use praetor::decision::{Decision, Outcome};
+use praetor::decision::{Decision, Gate, Outcome};
 use praetor::judge::text::{is_invisible, sanitise};
 use praetor::judge::{Judge, JudgeConfig, probe};
 use praetor::nodes::NodeId;
@@ -23,7 +23,8 @@ static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| {
     if let Some(problem) = probe(&JudgeConfig::default()).problem {
         panic!("{problem}\nrun `cargo xtask test`, which fetches the library");
     }
-    Pipeline::new(BOOK.clone(), Judge::open(&repo("models"), &JudgeConfig::default()).unwrap()).unwrap()
+    let judge = Judge::open(&repo("models"), &JudgeConfig::default()).unwrap();
+    Pipeline::new(BOOK.clone(), judge).unwrap().gated(Gate::Open)
 });
 
 /// The examples, and public cases of every kind, with what is decided of them.

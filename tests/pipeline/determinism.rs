@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use praetor::case::{Case, Party};
+use praetor::decision::Gate;
 use praetor::judge::{Answer, Judge, JudgeConfig, Question, Task, probe};
 use praetor::nodes::requirements;
 use praetor::nodes::text::{MeasureKind, candidates, classify, first_report, supports};
@@ -101,7 +102,7 @@ fn the_shipped_models_answer_the_same_in_every_batch_padding_and_thread_count() 
 
 #[test]
 fn decisions_do_not_depend_on_the_batch_the_order_or_the_run() {
-    let open = |cfg: &JudgeConfig| Pipeline::new(BOOK.clone(), shipped(cfg)).unwrap();
+    let open = |cfg: &JudgeConfig| Pipeline::new(BOOK.clone(), shipped(cfg)).unwrap().gated(Gate::Open);
     let pipeline = open(&JudgeConfig::default());
     let cases: Vec<Case> = PUBLIC.iter().step_by(6).take(200).map(|(case, _)| case.clone()).collect();
     assert_eq!(cases.len(), 200);

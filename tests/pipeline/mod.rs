@@ -7,13 +7,14 @@ mod given_gold;
 mod nodes;
 mod pra;
 mod retrieval;
-mod undetermined;
+pub(crate) mod undetermined;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use praetor::case::Case;
+use praetor::decision::Gate;
 use praetor::eval::{Gold, read_gold};
 use praetor::judge::{Answer, Device, Distribution, Pins, Probability, Thresholds};
 use praetor::nodes::{Node, NodeId, waves};
@@ -41,12 +42,12 @@ fn node(id: NodeId) -> Box<dyn Node> {
     waves().into_iter().flatten().find(|node| node.id() == id).unwrap()
 }
 
-fn thresholds(p: Probability) -> Thresholds {
+pub(crate) fn thresholds(p: Probability) -> Thresholds {
     Thresholds { scene: p, goods_type: p, first_report: p, evidence: p, measure: p, chosen_on: None }
 }
 
-/// A pipeline whose answers come from elsewhere.
-fn pipeline(ask: Box<dyn Ask>, thresholds: Thresholds) -> Pipeline {
+/// A pipeline whose answers come from elsewhere; what is certain is automatic.
+pub(crate) fn pipeline(ask: Box<dyn Ask>, thresholds: Thresholds) -> Pipeline {
     let pins = Pins {
         manifest: "none".into(),
         models: Default::default(),
@@ -54,7 +55,7 @@ fn pipeline(ask: Box<dyn Ask>, thresholds: Thresholds) -> Pipeline {
         runtime: "none".into(),
         device: Device::Cpu,
     };
-    Pipeline::with(BOOK.clone(), ask, &pins, thresholds).unwrap()
+    Pipeline::with(BOOK.clone(), ask, &pins, thresholds).unwrap().gated(Gate::Open)
 }
 
 /// All the probability on one label.

@@ -19,20 +19,20 @@ use super::{BOOK, PUBLIC, VERDICTS, ids, pipeline, thresholds};
 
 /// What the models say in one run.
 #[derive(Debug, Clone, Default)]
-struct Noise {
-    seed: u64,
+pub(crate) struct Noise {
+    pub(crate) seed: u64,
     /// Least probability of the best label, in millionths.
-    floor: u32,
-    scene: String,
-    goods: String,
+    pub(crate) floor: u32,
+    pub(crate) scene: String,
+    pub(crate) goods: String,
 }
 
 thread_local! {
-    static NOISE: RefCell<Noise> = RefCell::default();
+    pub(crate) static NOISE: RefCell<Noise> = RefCell::default();
 }
 
 /// Answers by a hash of the question; the labels lean to the ones set.
-struct Noisy;
+pub(crate) struct Noisy;
 
 impl Ask for Noisy {
     fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
@@ -102,7 +102,7 @@ const OPTIONAL: [&str; 8] = [
 ];
 
 /// The case without the fields of the mask, without a party's evidence, without the end of its dialogue.
-fn spoil(case: &Case, mask: u8, cut: usize) -> Case {
+pub(crate) fn spoil(case: &Case, mask: u8, cut: usize) -> Case {
     let mut value: Value = serde_json::from_slice(case.canonical()).unwrap();
     for (bit, path) in OPTIONAL.iter().enumerate() {
         if mask >> bit & 1 == 1

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people at a terminal")]
 
 mod bench;
+mod certify;
 mod ctx;
 mod demo;
 mod setup;
@@ -32,7 +33,8 @@ Commands:
   tidy            the architecture invariants alone (seconds)
   sqlx            rewrite the committed .sqlx query data after a change to a query or a migration
   bench [ARGS]    the benchmarks; ARGS go to `cargo bench`
-  train [ARGS]    train and export the models; ARGS go to models/training/train.py
+  train [ARGS]    train, export and certify the models; ARGS go to models/training/train.py
+  certify [ARGS]  certify the models as they are, from the fold models of their training; ARGS go to `praetor calibrate`
   help            this text
 
 Everything that is fetched lies under the target folder (CARGO_TARGET_DIR is honoured), is pinned by sha256,
@@ -41,6 +43,8 @@ and is fetched once: later runs work offline.
 Environment:
   PRAETOR_PG_BIN    folder with the Postgres programs to use (initdb, postgres, pg_ctl)
   PRAETOR_ORT_LIB   an ONNX Runtime library to use instead of the pinned one
+  PRAETOR_CERTIFICATE_KEY  the private key that signs the certificate (default: train/certificate-key.pem under the
+                    target folder, made when missing)
   PRAETOR_DATA_DIR  data folder of the demo (default: demo/ under the target folder)
 ";
 
@@ -62,7 +66,7 @@ fn run() -> Result<ExitCode> {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    let takes_args = matches!(command.as_str(), "setup" | "bench" | "train");
+    let takes_args = matches!(command.as_str(), "setup" | "bench" | "train" | "certify");
     if !takes_args && let Some(extra) = rest.first() {
         bail!("`{command}` takes no argument, got `{extra}`; see `cargo xtask help`");
     }
@@ -75,6 +79,7 @@ fn run() -> Result<ExitCode> {
         "sqlx" => sqlx::rewrite(&ctx).map(|()| ExitCode::SUCCESS),
         "bench" => bench::run(&ctx, &rest).map(|()| ExitCode::SUCCESS),
         "train" => train::run(&ctx, &rest).map(|()| ExitCode::SUCCESS),
+        "certify" => certify::run(&ctx, &rest).map(|()| ExitCode::SUCCESS),
         other => bail!("there is no command `{other}`; see `cargo xtask help`"),
     }
 }

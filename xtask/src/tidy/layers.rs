@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("review", &["lang", "config", "case", "decision", "store"]),
     ("eval", &["lang", "case", "sop", "judge", "decision", "pipeline"]),
     ("calibrate", &["lang", "judge", "decision", "eval"]),
-    ("replay", &["lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store"]),
+    ("replay", &["lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store", "calibrate"]),
     ("explain", &["lang", "sop", "judge"]),
     ("batch", EDGE),
     ("api", EDGE),

@@ -1,0 +1,71 @@
+//! `praetor calibrate report`: decisions against the certificate they were made under, as an HTML page, with alarms on
+//! standard error and in the exit code. Changes nothing.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::EXIT_ALARM;
+use super::gate::certificate;
+use super::open_ungated;
+use crate::calibrate::{Figures, Labels, Sample, html};
+use crate::config::Config;
+use crate::decision::Score;
+
+/// Arguments of `praetor calibrate report`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReportArgs {
+    /// Decisions, one a line, as `adjudicate --format json` prints them
+    #[arg(long, value_name = "FILE", required = true)]
+    decisions: Vec<PathBuf>,
+    /// What is right: gold, or outcomes of reviews (`ticket_id`, `right`), one a line
+    #[arg(long, value_name = "FILE")]
+    labels: Vec<PathBuf>,
+    /// Where the page goes
+    #[arg(long, value_name = "FILE", default_value = "calibration.html")]
+    out: PathBuf,
+}
+
+pub(super) async fn run(args: &ReportArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let mut labels = Labels::default();
+    for path in &args.labels {
+        labels.read(&read(path)?).with_context(|| path.display().to_string())?;
+    }
+    let signed = certificate(config);
+    let held = match &signed {
+        Ok(signed) => signed.gate(open_ungated(config)?.pins(), false).map(|_| ()).map_err(|e| e.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let signed = signed.ok();
+    let score = signed.as_ref().map_or(Score::Confidence, |s| s.body.score);
+    let mut samples = Vec::new();
+    for path in &args.decisions {
+        for (line, json) in (1..).zip(read(path)?.lines()).filter(|(_, json)| !json.trim().is_empty()) {
+            let decision: Value =
+                serde_json::from_str(json).with_context(|| format!("{} line {line}", path.display()))?;
+            samples.extend(Sample::read(&decision, score, &labels));
+        }
+    }
+    let figures = Figures::of(&samples, signed.as_ref().map(|s| &s.body), held.as_ref().err().map(String::as_str));
+    let page = html(&figures, signed.as_ref(), config.lang);
+    fs::write(&args.out, page).with_context(|| format!("cannot write {}", args.out.display()))?;
+    writeln!(out, "{}: {}", config.lang.pick("报告", "report"), args.out.display())?;
+    for alarm in &figures.alarms {
+        writeln!(
+            io::stderr(),
+            "{} {}: {}",
+            config.lang.pick("警报", "alarm"),
+            alarm.code,
+            config.lang.pick(&alarm.zh, &alarm.en)
+        )?;
+    }
+    Ok(if figures.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_ALARM) })
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}

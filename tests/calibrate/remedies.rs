@@ -1,0 +1,90 @@
+//! Whatever the models say and whatever is certified: the gate and the second pass decide who decides, never what.
+
+use std::sync::LazyLock;
+
+use praetor::decision::{Audit, Certified, Decision, Gate, Outcome, Score, Strata};
+use praetor::judge::Probability;
+use praetor::pipeline::Pipeline;
+
+use crate::pipeline::undetermined::{NOISE, Noise, Noisy, spoil};
+use crate::pipeline::{PUBLIC, pipeline, thresholds};
+
+const CASES: usize = 10_000;
+
+fn p(millionths: u32) -> Probability {
+    Probability::from_millionths(millionths).unwrap()
+}
+
+fn certified(score: Score, grants: u32, rejects: Option<u32>, asks: Option<u32>) -> Gate {
+    let thresholds = [("grants", Some(grants)), ("rejects", rejects), ("asks", asks)];
+    Gate::Certified(Box::new(Certified {
+        certificate: b"{}".to_vec(),
+        score,
+        strata: Strata::Direction,
+        thresholds: thresholds.into_iter().map(|(name, t)| (name.to_owned(), t.map(p))).collect(),
+        audit: Audit { rate: p(300_000), key: [1; 32] },
+    }))
+}
+
+/// Without a gate, and with gates that let everything, something and nothing pass.
+static PIPELINES: LazyLock<(Pipeline, Vec<Pipeline>)> = LazyLock::new(|| {
+    let open = || pipeline(Box::new(Noisy), thresholds(p(300_000)));
+    let gates = vec![
+        certified(Score::Confidence, 0, Some(0), Some(0)),
+        certified(Score::Confidence, 500_000, Some(800_000), None),
+        certified(Score::FirstToken, 500_000, Some(500_000), Some(500_000)),
+        Gate::Shut,
+    ];
+    (open(), gates.into_iter().map(|gate| open().gated(gate)).collect())
+});
+
+/// What a gate may change, taken out.
+fn bare(decision: &Decision) -> Decision {
+    let mut d = decision.clone();
+    (d.id, d.outcome, d.audit, d.reasons) = (String::new(), Outcome::Review, false, Vec::new());
+    d.pins.certificate = String::new();
+    let lines = |lines: &mut Vec<String>, marks: [&str; 2]| lines.retain(|l| marks.iter().all(|m| !l.starts_with(m)));
+    lines(&mut d.explanation.zh, ["需人工复核", "随机抽查"]);
+    lines(&mut d.explanation.en, ["For a person", "Drawn for the audit"]);
+    d
+}
+
+#[test]
+fn no_gate_changes_a_remedy() {
+    let (open, gated) = &*PIPELINES;
+    let mut outcomes = vec![[0_usize; 3]; gated.len()];
+    for n in 0..CASES {
+        let (case, gold) = &PUBLIC[n % PUBLIC.len()];
+        let case = spoil(case, (n / PUBLIC.len() * 37) as u8, n % 12);
+        let noise = Noise {
+            seed: n as u64,
+            floor: [0, 300_000, 600_000, 990_000][n % 4],
+            scene: gold.scene.clone(),
+            goods: gold.goods_type.clone(),
+        };
+        NOISE.with_borrow_mut(|current| *current = noise);
+        let decide = |pipeline: &Pipeline| pipeline.decide(std::slice::from_ref(&case), None).unwrap().remove(0);
+        let without = decide(open).decision;
+        // One gate a case in turn; each meets 2,500 cases.
+        let at = n % 7 % gated.len();
+        let with = decide(&gated[at]).decision;
+        assert_eq!(with.remedy, without.remedy, "{}", case.ticket_id);
+        assert_eq!(bare(&with), bare(&without), "{}", case.ticket_id);
+        // It only ever takes away: nothing becomes automatic that was not certain.
+        assert!(with.outcome == Outcome::Review || without.outcome == Outcome::Auto, "{}", case.ticket_id);
+        assert!(with.outcome == Outcome::Auto || !with.reasons.is_empty(), "{}", case.ticket_id);
+        assert_eq!(
+            (with.certain, with.outcome == Outcome::Auto),
+            (without.outcome == Outcome::Auto, with.reasons.is_empty())
+        );
+        let count = &mut outcomes[at];
+        count[0] += 1;
+        count[1] += usize::from(with.outcome == Outcome::Auto);
+        count[2] += usize::from(with.audit);
+    }
+    let [everything, something, unscored, shut] = [0, 1, 2, 3].map(|at| outcomes[at]);
+    assert!(everything[1] > 100 && something[1] > 20 && something[1] * 2 < everything[1], "{outcomes:?}");
+    assert!(everything[2] * 5 > everything[1] && everything[2] < everything[1], "{outcomes:?}");
+    // Without a reward model there is no first token, and without a certificate nothing.
+    assert_eq!((unscored[1], shut[1]), (0, 0), "{outcomes:?}");
+}
