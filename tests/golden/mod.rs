@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use praetor::case::Case;
+use praetor::decision::Gate;
 use praetor::explain::{Recorded, explain, html, pdf, text};
 use praetor::judge::{Judge, JudgeConfig, Manifest, Pins};
 use praetor::lang::Lang;
@@ -146,7 +147,7 @@ fn the_engine_that_made_them_makes_them_again() {
             answers.take([record.trace.as_deref().unwrap()]).unwrap();
             let pipeline =
                 Pipeline::with(book.clone(), Box::new(Arc::new(answers)), &pins, manifest.thresholds.clone());
-            let pipeline = pipeline.unwrap();
+            let pipeline = pipeline.unwrap().gated(Gate::Open);
             let case = Case::parse(record.case.as_ref().unwrap()).unwrap();
             let as_of = text_at(&decision, "/decided_as_of").parse().unwrap();
             let decided = pipeline.decide(&[case], Some(as_of)).unwrap().remove(0);
@@ -208,7 +209,7 @@ fn a_new_set_is_written_when_asked_for() {
         return;
     }
     let judge = Judge::open(&repo("models"), &JudgeConfig::default()).unwrap();
-    let pipeline = Pipeline::new(BOOK.clone(), judge).unwrap();
+    let pipeline = Pipeline::new(BOOK.clone(), judge).unwrap().gated(Gate::Open);
     let cases: Vec<Case> = PUBLIC.iter().map(|(case, _)| case.clone()).collect();
     let kind =
         |d: &Decided| (d.decision.outcome.as_str(), d.decision.remedy.proposal.kind.clone(), d.decision.measures.len());
