@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::judge::{Device, JudgeConfig};
 use crate::lang::Lang;
-use crate::store::{StoreConfig, TenantId, default_data_dir};
+use crate::store::{RetentionYears, StoreConfig, TenantId, default_data_dir};
 
 /// Everything a command may need to know.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Whose records.
     pub tenant: TenantId,
+    /// How long records are kept.
+    pub retention: RetentionYears,
     /// The language of what people read.
     pub lang: Lang,
 }
@@ -52,6 +54,7 @@ struct File {
     data_dir: Option<PathBuf>,
     tenant: Option<TenantId>,
     log_origin: Option<String>,
+    retention_years: Option<RetentionYears>,
     lang: Option<Lang>,
     judge: Option<JudgeConfig>,
     calibration: CalibrationFile,
@@ -153,6 +156,7 @@ impl Config {
             models,
             judge,
             store: StoreConfig { database_url, data_dir, master_key, log_key, origin: file.log_origin },
+            retention: file.retention_years.unwrap_or_default(),
             tenant: args.tenant.clone().or(file.tenant).unwrap_or_default(),
             calibration,
             lang: args.lang.or(file.lang).unwrap_or_else(lang_of_environment),

@@ -18,7 +18,7 @@ use crate::decision::Outcome;
 use crate::lang::Lang;
 use crate::pipeline::{Decided, Pipeline};
 use crate::replay;
-use crate::store::{NewDecision, NewRejection, Sequencer, Store, TenantStore};
+use crate::store::{NewDecision, NewRejection, Store, TenantStore};
 
 /// Arguments of `praetor adjudicate`.
 #[derive(Debug, clap::Args)]
@@ -73,11 +73,7 @@ pub(super) async fn run(args: &AdjudicateArgs, config: &Config) -> anyhow::Resul
     let tally = work(args, config, input, &pipeline, records.as_ref(), &progress).await;
     progress.finish_and_clear();
     if let Some(store) = store {
-        // Not needed for what was recorded, which is pending until somebody does this.
-        if let Err(error) = Sequencer::new(&store).drain().await {
-            writeln!(io::stderr(), "praetor: {error}")?;
-        }
-        store.close().await?;
+        super::erase::finish(store).await?;
     }
     let tally = tally?;
     let summary = match config.lang {

@@ -4,6 +4,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use serde_json::json;
+
+use super::erase::{finish, note};
 use crate::config::Config;
 use crate::lang::Lang;
 use crate::store::{Rows, Status, Store, StoreConfig};
@@ -33,6 +36,14 @@ enum DbCommand {
         #[arg(long)]
         add: bool,
     },
+    /// List the months whose time is over, as retention_years has it, or set them aside
+    Retention {
+        /// Set aside those without a legal hold: they become tables of their own, for the owner to dump and drop
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Make a new master key and wrap all subjects' keys by it
+    RotateMasterKey,
     /// Stop the private server if no praetor process uses it
     Stop,
 }
@@ -44,6 +55,8 @@ pub(super) async fn run(args: &DbArgs, whole: &Config, out: &mut impl Write) -> 
         DbCommand::Url { owner } => url(config, owner, lang, out).await?,
         DbCommand::Migrate => migrate(config, lang, out).await?,
         DbCommand::Status => return status(whole, out).await,
+        DbCommand::Retention { detach } => retention(whole, detach, out).await?,
+        DbCommand::RotateMasterKey => rotate_master_key(whole, out).await?,
         DbCommand::Tenants { add } => tenants(whole, add, out).await?,
         DbCommand::Stop => {
             Store::stop(config).await?;
@@ -92,6 +105,43 @@ async fn tenants(config: &Config, add: bool, out: &mut impl Write) -> anyhow::Re
         writeln!(out, "{tenant}")?;
     }
     Ok(())
+}
+
+async fn retention(config: &Config, detach: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let store = Store::open(&config.store).await?;
+    let lang = config.lang;
+    let months = store.past_months(config.retention).await?;
+    for month in &months {
+        let name = month.first.format("%Y-%m").to_string();
+        let state = match (month.held, detach) {
+            (true, _) => lang.pick("有法律保全，保留", "under legal hold, kept"),
+            (false, false) => lang.pick("已过保存期", "past retention"),
+            (false, true) => {
+                store.retire(month).await?;
+                note(&store, "retention.detach", json!({ "month": name, "tables": month.tables })).await?;
+                lang.pick("已分离", "set aside")
+            }
+        };
+        writeln!(out, "{name}  {}  {}  {state}", month.rows, month.tables.join(" "))?;
+    }
+    if months.is_empty() {
+        writeln!(out, "{}", lang.pick("没有已过保存期的月份", "no month is past its retention"))?;
+    }
+    finish(store).await
+}
+
+async fn rotate_master_key(config: &Config, out: &mut impl Write) -> anyhow::Result<()> {
+    let store = Store::open(&config.store).await?;
+    let (master, count) = store.rotate_master_key().await?;
+    note(&store, "vault.rotate", json!({ "master": master })).await?;
+    match config.lang {
+        Lang::Zh => writeln!(out, "新主密钥 {master}，已重新封装 {count} 个密钥；旧主密钥仍留在文件中，供旧备份使用")?,
+        Lang::En => writeln!(
+            out,
+            "new master key {master}, {count} keys wrapped anew; the former one stays in the file for older backups"
+        )?,
+    }
+    finish(store).await
 }
 
 async fn status(config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {

@@ -6,6 +6,7 @@ mod calibrate_report;
 mod db;
 mod disturb;
 mod doctor;
+mod erase;
 mod eval;
 mod explain;
 mod gate;
@@ -70,6 +71,10 @@ enum Command {
     Calibrate(calibrate::CalibrateArgs),
     /// Check, test and print the rules
     Sop(sop::SopArgs),
+    /// Make a subject's data unreadable for good; what proves the decisions stays
+    Erase(erase::EraseArgs),
+    /// Keep a subject's data from being erased or set aside
+    Hold(erase::HoldArgs),
     /// Look after the database
     Db(db::DbArgs),
     /// Say what is found, which versions, and what is missing
@@ -131,6 +136,8 @@ async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => eval::run(&args, &config, &mut out),
         Command::Calibrate(args) => calibrate::run(&args, &config, &mut out).await,
         Command::Sop(args) => sop::run(&args, &config, &mut out).await,
+        Command::Erase(args) => erase::erase(&args, &config, &mut out).await,
+        Command::Hold(args) => erase::hold(&args, &config, &mut out).await,
         Command::Db(args) => db::run(&args, &config, &mut out).await,
         Command::Doctor => doctor::run(&config, &mut out).await,
         Command::Completions { shell } => {

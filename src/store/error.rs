@@ -102,6 +102,12 @@ pub enum StoreError {
         /// The driver's reason.
         source: Source,
     },
+    /// Some of a month is under legal hold.
+    #[error("{month} holds records under legal hold: it was not set aside")]
+    MonthHeld {
+        /// Year and month.
+        month: String,
+    },
     /// The key of a record was destroyed.
     #[error("erased on {at} by {by}")]
     Erased {

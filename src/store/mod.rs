@@ -30,6 +30,7 @@ mod model;
 mod pack;
 mod read;
 mod records;
+mod retain;
 mod seal;
 mod sequence;
 mod tenant;
@@ -58,6 +59,7 @@ pub use model::{
     Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, Recorded, Rows, Status, StoredDecision,
     StoredRecord, StoredRejection,
 };
+pub use retain::{PastMonth, RetentionYears, TooShort};
 pub use sequence::Sequencer;
 pub use tenant::{NotATenant, TenantId, TenantStore};
 

@@ -2,7 +2,9 @@
 
 mod embedded;
 mod guards;
+mod kill;
 mod ledger;
 mod records;
 mod servers;
 pub(crate) mod support;
+mod vault;
