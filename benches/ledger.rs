@@ -1,10 +1,11 @@
-//! What the ledger costs. First its writes against a plain UNNEST insert of the same bytes into tables without
-//! partitions, tenants, triggers or leaves, in interleaved pairs; then the sequencing of a leaf in a log of up to
-//! `PRAETOR_BENCH_LEAVES` leaves (1,000,000), and a proof's reads. In a database of its own, which is then removed.
+//! What the ledger costs. First its writes (pack, seal, salt, record with key and leaf) against plain UNNEST inserts into
+//! tables without partitions, tenants, triggers or leaves, in interleaved turns: of the same content as it was given, and
+//! of the same sealed bytes as the ledger wrote. Then the sequencing of a leaf in a log of up to `PRAETOR_BENCH_LEAVES`
+//! leaves (1,000,000), and a proof's reads. In a database of its own, which is then removed.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use praetor::ledger::{TileRef, inclusion, inclusion_tiles};
 use praetor::store::embedded::Cluster;
@@ -15,6 +16,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 /// Decisions of one transaction.
 const BATCH: usize = 256;
 const PAIRS: usize = 60;
+const WARM_UP: usize = 5;
 
 /// Plain tables: one a kind of row, with the key that finds it.
 const PLAIN: &str = "
@@ -85,7 +87,8 @@ async fn written(admin: &mut PgConnection, batch: &[NewDecision]) -> Written {
 }
 
 /// The same bytes in the plain way: three inserts and a commit.
-async fn plain(connection: &mut PgConnection, batch: &[NewDecision], bytes: &Written) -> Duration {
+async fn plain(connection: &mut PgConnection, batch: &[NewDecision], bytes: &Written) -> f64 {
+    connection.execute("TRUNCATE plain.cases, plain.decisions, plain.traces").await.unwrap();
     let ids: Vec<&str> = batch.iter().map(|d| d.id.as_str()).collect();
     let started = Instant::now();
     let mut tx = connection.begin().await.unwrap();
@@ -120,7 +123,7 @@ async fn plain(connection: &mut PgConnection, batch: &[NewDecision], bytes: &Wri
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    started.elapsed()
+    started.elapsed().as_secs_f64() * 1e6 / BATCH as f64
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -128,33 +131,68 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Writes: the store's time over the plain way's, pair by pair; both orders in turn.
+fn content(batch: &[NewDecision]) -> Written {
+    Written {
+        cases: (
+            batch.iter().map(|d| d.case_hash.to_vec()).collect(),
+            batch.iter().map(|d| d.ticket_id.clone()).collect(),
+            batch.iter().map(|d| d.case.clone()).collect(),
+        ),
+        decisions: batch.iter().map(|d| d.body.clone()).collect(),
+        traces: batch.iter().map(|d| d.trace.clone()).collect(),
+    }
+}
+
+impl Written {
+    fn size(&self) -> usize {
+        self.decisions.iter().chain(&self.traces).chain(&self.cases.2).map(Vec::len).sum::<usize>() / BATCH
+    }
+}
+
+/// Writes: the plain way's time over the ledger's, turn by turn.
 async fn writes(store: &Store, admin: &mut PgConnection) {
     admin.execute(PLAIN).await.unwrap();
     let records = store.tenant(&TenantId::default());
-    let (mut ratios, mut ours, mut theirs, mut size) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for pair in 0..PAIRS + 5 {
+    let (mut ours, mut given, mut sealed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut against_given, mut against_sealed, mut sizes) = (Vec::new(), Vec::new(), (0, 0));
+    for pair in 0..PAIRS + WARM_UP {
         let batch: Vec<_> = (pair * BATCH..(pair + 1) * BATCH).map(decision).collect();
+        let content = content(&batch);
+        // The plain insert of the content comes before the ledger's write and after it, in turn.
+        let mut plainly = 0.0;
+        if pair % 2 == 0 {
+            plainly = plain(admin, &batch, &content).await;
+        }
         let started = Instant::now();
         records.record(&batch).await.unwrap();
-        let ledger = started.elapsed();
-        let bytes = written(admin, &batch).await;
-        let plain = plain(admin, &batch, &bytes).await;
-        // The first ones warm up.
-        if pair >= 5 {
-            ratios.push(plain.as_secs_f64() / ledger.as_secs_f64());
-            ours.push(ledger.as_secs_f64() * 1e6 / BATCH as f64);
-            theirs.push(plain.as_secs_f64() * 1e6 / BATCH as f64);
-            size += bytes.decisions.iter().chain(&bytes.traces).chain(&bytes.cases.2).map(Vec::len).sum::<usize>();
+        let ledger = started.elapsed().as_secs_f64() * 1e6 / BATCH as f64;
+        if pair % 2 == 1 {
+            plainly = plain(admin, &batch, &content).await;
+        }
+        let written = written(admin, &batch).await;
+        let again = plain(admin, &batch, &written).await;
+        if pair >= WARM_UP {
+            against_given.push(plainly / ledger);
+            against_sealed.push(again / ledger);
+            ours.push(ledger);
+            given.push(plainly);
+            sealed.push(again);
+            sizes = (content.size(), written.size());
         }
     }
     println!(
-        "writes: {:.2} of plain inserts (median of {PAIRS} pairs of {BATCH} decisions, {} bytes a decision); \
-         {:.0} µs a decision, plain {:.0} µs",
-        median(ratios),
-        size / PAIRS / BATCH,
+        "writes: {:.2} of plain inserts of the same content, {:.2} of plain inserts of the sealed bytes \
+         (medians of {PAIRS} pairs of {BATCH} decisions; {} bytes a decision, sealed {})",
+        median(against_given),
+        median(against_sealed),
+        sizes.0,
+        sizes.1
+    );
+    println!(
+        "writes: {:.0} µs a decision; plain {:.0} µs, plain and sealed {:.0} µs",
         median(ours),
-        median(theirs)
+        median(given),
+        median(sealed)
     );
 }
 
@@ -177,10 +215,17 @@ async fn sequencing(store: &Store, admin: &mut PgConnection, leaves: u64) {
         .execute(&mut *admin)
         .await
         .unwrap();
-        let started = Instant::now();
-        assert_eq!(sequencer.drain().await.unwrap(), step);
-        let cost = started.elapsed().as_secs_f64() * 1e6 / step as f64;
-        println!("sequencing: {:>9} leaves: {cost:.1} µs a leaf", until);
+        let mut batches = Vec::new();
+        loop {
+            let started = Instant::now();
+            let count = sequencer.step().await.unwrap();
+            if count == 0 {
+                break;
+            }
+            batches.push(started.elapsed().as_secs_f64() * 1e6 / count as f64);
+        }
+        let cost = median(batches);
+        println!("sequencing: {until:>9} leaves: {cost:.1} µs a leaf (median batch)");
         costs.push(cost);
     }
     let (least, most) = costs.iter().fold((f64::MAX, 0.0f64), |(a, b), &c| (a.min(c), b.max(c)));
