@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::records::{find, none};
+use super::replay::prover;
 use crate::config::Config;
-use crate::explain::{self, Recorded};
-use crate::replay;
+use crate::explain::{self, Proof, Recorded};
+use crate::replay::{self, Proven};
 use crate::store::Store;
 
 /// Arguments of `praetor explain`.
@@ -65,6 +66,15 @@ async fn document(store: &Store, args: &ExplainArgs, config: &Config) -> anyhow:
     // An explanation without the rule book's words is poorer, but still true.
     let book = replay::pinned_book(store, &decision).await.ok();
     let at = stored.created_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let recorded = Recorded { decision: &decision, book: book.as_ref(), recorded_at: Some(&at), proof: None };
+    // Without the log's key at hand nothing is said of a proof.
+    let proof = match prover(store, config) {
+        Ok(mut prover) => match prover.prove(&stored.id).await? {
+            Proven::Included(at) => Some(Proof { log: at.log, leaf_index: at.leaf, tree_size: at.size, root: at.root }),
+            Proven::Pending => None,
+            Proven::Not(why) => anyhow::bail!("{}: {why}", stored.id),
+        },
+        Err(_) => None,
+    };
+    let recorded = Recorded { decision: &decision, book: book.as_ref(), recorded_at: Some(&at), proof: proof.as_ref() };
     Ok(explain::explain(recorded, config.lang))
 }

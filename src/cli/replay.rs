@@ -12,8 +12,9 @@ use super::replay_report as report;
 use crate::case::Timestamp;
 use crate::config::Config;
 use crate::judge::{Judge, Probability};
+use crate::ledger::KeyFile;
 use crate::pipeline::Edit;
-use crate::replay::{CaseEdit, Changes, Level, Rerun, Transitions};
+use crate::replay::{CaseEdit, Changes, Level, Prover, Rerun, Transitions};
 use crate::store::{Store, TenantStore};
 
 /// Arguments of `praetor replay`.
@@ -82,11 +83,24 @@ pub(super) async fn run(
         true => Picked::Every(args.filter.clone()),
         false => Picked::Ids(args.ids.clone()),
     };
-    let rerun = Rerun::new(&store, config.judge.clone(), folder, level, changes);
     let records = store.tenant(&config.tenant);
+    let mut rerun = Rerun::new(&store, config.judge.clone(), folder, level, changes);
+    if level == Level::R0 {
+        rerun = rerun.proving(prover(&store, config)?);
+    }
     let result = work(args, level, &records, picked, rerun, config, out).await;
     store.close().await?;
     Ok(if result? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Proves records by the log's own keys.
+pub(super) fn prover(store: &Store, config: &Config) -> anyhow::Result<Prover> {
+    let path = config.store.log_key();
+    let keys = KeyFile::load(&path).with_context(|| {
+        let path = path.display();
+        config.lang.pick(format!("没有账本的钥匙 {path}"), format!("the log's key is not at {path}"))
+    })?;
+    Ok(Prover::new(store.tenant(&config.tenant), store.log(), keys.public_keys()))
 }
 
 /// The level asked for, or the least that the changes need.

@@ -65,6 +65,14 @@ pub(super) fn replayed(out: &mut impl Write, r: &Replayed, lang: Lang) -> io::Re
     for problem in &r.problems {
         writeln!(out, "   {problem}")?;
     }
+    if let Some(at) = &r.included {
+        let (leaf, size) = (at.leaf, at.size);
+        let text = match lang {
+            Lang::Zh => format!("收录于 {} 第 {leaf} 片叶，检查点大小 {size}，根 {}", at.log, at.root),
+            Lang::En => format!("leaf {leaf} of {}, proved at size {size}, root {}", at.log, at.root),
+        };
+        writeln!(out, "   {text}")?;
+    }
     if let Some(known) = &r.known {
         let part = |zh: &str, en: &str, n: [usize; 2]| format!("{} {}/{}", lang.pick(zh, en), n[0], n[1]);
         let parts = [

@@ -272,8 +272,8 @@ fn rights(d: &View<'_>) -> Option<Section> {
 fn proof(d: &View<'_>, proof: Option<&Proof>) -> Option<Section> {
     let block = match proof {
         None => Block::Text(d.say((
-            "本决定已写入账本，尚待并入下一个检查点；此后可取得收录证明。",
-            "The decision is written to the ledger and waits for the next checkpoint; a receipt can be had after that.",
+            "本决定已写入账本；并入检查点后，可向平台索取收录证明。",
+            "The decision is written to the ledger; once a checkpoint covers it, a receipt can be had from the platform.",
         ))),
         Some(proof) => Block::Pairs(vec![
             (d.say(("账本", "Log")), proof.log.clone()),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::artifacts::{Shelf, sha256};
 use super::diverge::{Divergence, Sides, diverge};
 use super::edits::{CaseEdit, EditError, Known, edited, known_at};
+use super::proof::{Inclusion, Proven, Prover};
 use super::transition::Change;
 use super::{Level, ReplayError};
 use crate::case::{Case, Timestamp};
@@ -99,6 +100,9 @@ pub struct Replayed {
     pub status: Status,
     /// What is wrong with the record, or why it cannot be decided again.
     pub problems: Vec<String>,
+    /// Where it stands in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub included: Option<Inclusion>,
     /// Where the new decision parts from the old.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub divergence: Option<Divergence>,
@@ -161,6 +165,7 @@ pub struct Rerun<'a> {
     level: Level,
     changes: Changes,
     pipelines: Vec<(Pinned, Arc<Pipeline>)>,
+    prover: Option<Prover>,
 }
 
 /// Pipelines kept ready.
@@ -169,13 +174,22 @@ const PIPELINES: usize = 4;
 impl<'a> Rerun<'a> {
     /// `folder` is where the files of pinned models are laid out.
     pub fn new(store: &'a Store, judge: JudgeConfig, folder: PathBuf, level: Level, changes: Changes) -> Self {
-        Self { shelf: Shelf::new(store, judge, folder), level, changes, pipelines: Vec::new() }
+        Self { shelf: Shelf::new(store, judge, folder), level, changes, pipelines: Vec::new(), prover: None }
+    }
+
+    /// Level R0 proves records to be in the log as well.
+    pub fn proving(mut self, prover: Prover) -> Self {
+        self.prover = Some(prover);
+        self
     }
 
     /// Replays a batch, in its order.
     pub async fn batch(&mut self, records: &[Record]) -> Result<Vec<Replayed>, ReplayError> {
         let mut out: Vec<Replayed> = records.iter().map(|record| self.checked(record)).collect();
         if self.level == Level::R0 {
+            for one in &mut out {
+                self.prove(one).await?;
+            }
             return Ok(out);
         }
         let mut jobs = Vec::new();
@@ -210,6 +224,22 @@ impl<'a> Rerun<'a> {
         Ok(out)
     }
 
+    async fn prove(&mut self, out: &mut Replayed) -> Result<(), ReplayError> {
+        let (Some(prover), Status::Whole) = (&mut self.prover, out.status) else { return Ok(()) };
+        match prover.prove(&out.id).await? {
+            Proven::Included(inclusion) => out.included = Some(inclusion),
+            Proven::Pending => {
+                out.agrees = false;
+                out.problems.push("it waits for the next checkpoint".to_owned());
+            }
+            Proven::Not(why) => {
+                (out.agrees, out.status) = (false, Status::Damaged);
+                out.problems.push(why);
+            }
+        }
+        Ok(())
+    }
+
     /// The record itself.
     fn checked(&self, record: &Record) -> Replayed {
         let problems = verify(record);
@@ -221,6 +251,7 @@ impl<'a> Rerun<'a> {
             agrees: whole && self.level == Level::R0,
             status: if whole { Status::Whole } else { Status::Damaged },
             problems,
+            included: None,
             divergence: None,
             change: None,
             known: None,

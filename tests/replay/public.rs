@@ -1,7 +1,8 @@
 //! The records themselves, and deciding them again as they were decided.
 
-use praetor::replay::{Changes, Level, Record, Status, verify};
-use praetor::store::NewArtifact;
+use praetor::ledger::{KeyFile, PublicKey};
+use praetor::replay::{Changes, Level, Prover, Record, Rerun, Status, verify};
+use praetor::store::{NewArtifact, Sequencer};
 
 use super::{decided, prepared, replayed, some, stored};
 use crate::store::support::{Database, close, own};
@@ -65,5 +66,34 @@ async fn without_its_artifacts_a_decision_is_unavailable_and_says_what_is_missin
     let book = crate::pipeline::BOOK.hash().0;
     let forged = NewArtifact { hash: book, kind: "rulebook", bytes: b"{}".to_vec() };
     assert!(store.put_artifact(&forged).await.is_err());
+    close(store, database).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_r0_a_record_is_proved_to_be_in_the_log() {
+    let (database, store) = Database::migrated().await;
+    let records = own(&store);
+    let list = decided(&some(300));
+    stored(&records, &list).await;
+    let config = database.config("postgres");
+    let keys = KeyFile::open(&config.log_key(), config.origin()).unwrap().public_keys();
+    let prove = async |keys: Vec<PublicKey>| {
+        let prover = Prover::new(records.clone(), store.log(), keys);
+        let rerun = Rerun::new(&store, Default::default(), super::artifacts(), Level::R0, Changes::default());
+        rerun.proving(prover).batch(&list).await.unwrap()
+    };
+    for one in prove(keys.clone()).await {
+        assert_eq!((one.status, one.agrees, one.included), (Status::Whole, false, None), "it has no place yet");
+    }
+    Sequencer::new(&store).drain().await.unwrap();
+    let proved = prove(keys).await;
+    let mut places: Vec<u64> = proved.iter().map(|one| one.included.as_ref().unwrap().leaf).collect();
+    places.sort_unstable();
+    assert_eq!(places, (0..list.len() as u64).collect::<Vec<_>>());
+    assert!(proved.iter().all(|one| one.agrees));
+    // A log that somebody else signed proves nothing.
+    let folder = tempfile::tempdir().unwrap();
+    let stranger = KeyFile::open(&folder.path().join("log.key"), config.origin()).unwrap().public_keys();
+    assert!(prove(stranger).await.iter().all(|one| !one.agrees && one.status == Status::Damaged));
     close(store, database).await;
 }
