@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use praetor::case::Case;
 use praetor::decision::Gate;
-use praetor::explain::{Recorded, explain, html, pdf, text};
+use praetor::explain::{Proof, Recorded, explain, html, pdf, text};
 use praetor::judge::{Judge, JudgeConfig, Manifest, Pins};
 use praetor::lang::Lang;
 use praetor::nodes::{case_facts, money};
@@ -39,7 +39,7 @@ fn read(path: &Path) -> Vec<u8> {
 
 fn sets() -> Vec<Set> {
     let folders = fs::read_dir(repo("tests/golden")).unwrap().map(|entry| entry.unwrap().path());
-    let mut folders: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<PathBuf> = folders.filter(|path| path.join("manifest.toml").is_file()).collect();
     folders.sort();
     folders.into_iter().map(set).collect()
 }
@@ -200,6 +200,22 @@ fn old_decisions_can_be_explained() {
             }
         }
     }
+}
+
+/// What the people concerned read, word for word.
+#[test]
+fn an_explanation_reads_like_this() {
+    let set = sets().remove(0);
+    let record = &set.records[0];
+    let decision = json(record.decision.as_ref().unwrap());
+    let recorded = Recorded {
+        decision: &decision,
+        book: Some(&set.book),
+        recorded_at: Some("2026-11-26T09:36:00Z"),
+        proof: Some(&Proof { log: "praetor".into(), leaf_index: 7, tree_size: 15, root: "ab".repeat(32) }),
+    };
+    insta::assert_snapshot!("explanation_zh", text(&explain(recorded, Lang::Zh)));
+    insta::assert_snapshot!("explanation_en_html", html(&explain(recorded, Lang::En)));
 }
 
 /// Adds a set of the present engine, when asked to.
