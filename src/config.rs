@@ -159,7 +159,7 @@ impl Config {
             retention: file.retention_years.unwrap_or_default(),
             tenant: args.tenant.clone().or(file.tenant).unwrap_or_default(),
             calibration,
-            lang: args.lang.or(file.lang).unwrap_or_else(lang_of_environment),
+            lang: args.lang.or(file.lang).unwrap_or_else(Lang::of_environment),
         })
     }
 }
@@ -179,14 +179,4 @@ fn installed(name: &str) -> PathBuf {
     let exe = std::env::current_exe().ok();
     let above = exe.iter().flat_map(|exe| exe.ancestors().skip(1)).map(|dir| dir.join(name));
     above.chain([Path::new("/usr/share/praetor").join(name)]).find(|dir| dir.is_dir()).unwrap_or(local)
-}
-
-/// The first of LC_ALL, LC_MESSAGES and LANG that is set, as everywhere; a locale of neither language is Chinese.
-fn lang_of_environment() -> Lang {
-    ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .into_iter()
-        .filter_map(std::env::var_os)
-        .find(|v| !v.is_empty())
-        .and_then(|v| v.to_string_lossy().parse().ok())
-        .unwrap_or_default()
 }

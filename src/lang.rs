@@ -42,6 +42,17 @@ impl Lang {
         }
     }
 
+    /// The language of the environment: the first of LC_ALL, LC_MESSAGES and LANG that is set, as everywhere; a locale
+    /// of neither language is the default.
+    pub fn of_environment() -> Lang {
+        ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .filter_map(std::env::var_os)
+            .find(|v| !v.is_empty())
+            .and_then(|v| v.to_string_lossy().parse().ok())
+            .unwrap_or_default()
+    }
+
     /// The language an `Accept-Language` header prefers (RFC 9110, 12.5.4); the default when it names neither.
     ///
     /// Among equal weights the first one listed wins; a weight that cannot be read counts as 1.

@@ -110,6 +110,11 @@ impl SignedCheckpoint {
         self.signed_by([key]).is_ok()
     }
 
+    /// True if it bears a signature in this key's name, valid or not.
+    pub fn names(&self, key: &PublicKey) -> bool {
+        self.signatures.iter().any(|signature| key.made(signature))
+    }
+
     /// The names and ids of signing keys that are none of these.
     pub fn strangers<'a>(&'a self, known: &'a [PublicKey]) -> impl Iterator<Item = String> + 'a {
         let strange = self.signatures.iter().filter(|s| !known.iter().any(|key| key.made(s)));

@@ -59,7 +59,7 @@ impl SigningKey {
 
     /// Signs a checkpoint's text as the log.
     pub(super) fn sign(&self, text: &[u8]) -> Option<Signature> {
-        self.signature(self.secret.sign(text).to_vec())
+        self.signature(self.secret.sign(text).to_bytes().to_vec())
     }
 
     /// Signs a checkpoint's text as a witness that saw it at a time, in seconds since 1970.

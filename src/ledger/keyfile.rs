@@ -129,27 +129,28 @@ impl KeyFile {
         self.write(false).map_err(|error| refused(&self.path, error.to_string()))
     }
 
-    /// Writes a file beside it and puts that in its place; a new one never replaces what is there.
     fn write(&self, new: bool) -> io::Result<()> {
-        let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let beside = self.path.with_extension(format!("new-{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(OPENING.as_bytes())?;
-        for key in self.signers() {
-            writeln!(file, "{}", key.encode())?;
-        }
-        for key in &self.retired {
-            writeln!(file, "{key}")?;
-        }
-        file.sync_all()?;
-        let placed = if new { fs::hard_link(&beside, &self.path) } else { fs::rename(&beside, &self.path) };
-        if new || placed.is_err() {
-            fs::remove_file(&beside)?;
-        }
-        placed?;
-        File::open(folder)?.sync_all()
+        let mut text = OPENING.to_owned();
+        text.extend(self.signers().map(|key| key.encode() + "\n"));
+        text.extend(self.retired.iter().map(|key| format!("{key}\n")));
+        put_file(&self.path, new, text.as_bytes())
     }
+}
+
+/// Writes a file beside it, for its owner alone, and puts that in its place; a new one never replaces what is there.
+pub(crate) fn put_file(path: &Path, new: bool, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let beside = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    let placed = if new { fs::hard_link(&beside, path) } else { fs::rename(&beside, path) };
+    if new || placed.is_err() {
+        fs::remove_file(&beside)?;
+    }
+    placed?;
+    File::open(folder)?.sync_all()
 }
 
 fn refused(path: &Path, reason: String) -> LedgerError {

@@ -1,4 +1,6 @@
 //! The ledger: its proofs against another implementation, and what happens to whoever tampers.
 
+mod bundles;
+mod log;
 mod receipts;
 mod trees;

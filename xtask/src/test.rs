@@ -9,6 +9,24 @@ use crate::ctx::{self, Ctx, answers};
 use crate::step::Steps;
 use crate::{setup, sqlx, tidy};
 
+/// The auditor's program as it is handed out: without database, models and network.
+const AUDIT_BUILD: [&str; 7] = [
+    "build",
+    "--locked",
+    "--package=praetor",
+    "--bin=praetor-audit",
+    "--no-default-features",
+    "--profile=audit",
+    "--quiet",
+];
+
+fn audit_program(ctx: &Ctx, build: &mut Command) -> Result<()> {
+    ctx::run(build)?;
+    let bytes = std::fs::metadata(ctx.target.join("audit/praetor-audit"))?.len();
+    println!("    praetor-audit: {:.1} MiB", bytes as f64 / 1_048_576.0);
+    Ok(())
+}
+
 /// Runs all steps; the exit code says whether all of them passed.
 pub(crate) fn run(ctx: &Ctx) -> Result<ExitCode> {
     let mut steps = Steps::new();
@@ -36,6 +54,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<ExitCode> {
         let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
         ctx::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     });
+    steps.run("praetor-audit alone", || audit_program(ctx, &mut cargo(&AUDIT_BUILD)));
     let built = steps.run("build", || ctx::run(&mut cargo(&["build", "--locked", "--workspace", "--bins", "--tests"])));
     if built {
         steps.run("tests", || ctx::run(&mut cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])));
