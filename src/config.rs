@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::judge::{Device, JudgeConfig};
 use crate::lang::Lang;
 use crate::store::{RetentionYears, StoreConfig, TenantId, default_data_dir};
+use crate::witness::WitnessConfig;
 
 /// Everything a command may need to know.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub tenant: TenantId,
     /// How long records are kept.
     pub retention: RetentionYears,
+    /// Who witnesses the ledger.
+    pub witness: Option<WitnessConfig>,
     /// The language of what people read.
     pub lang: Lang,
 }
@@ -55,9 +58,18 @@ struct File {
     tenant: Option<TenantId>,
     log_origin: Option<String>,
     retention_years: Option<RetentionYears>,
+    witness: Option<WitnessFile>,
     lang: Option<Lang>,
     judge: Option<JudgeConfig>,
     calibration: CalibrationFile,
+}
+
+/// `[witness]` of `praetor.toml`, or PRAETOR_WITNESS_URL and PRAETOR_WITNESS_KEY.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessFile {
+    url: String,
+    key: String,
 }
 
 /// What the command line says; it wins over variables and file. The database's URL comes from `DATABASE_URL` alone,
@@ -123,6 +135,9 @@ pub enum ConfigError {
         /// Why.
         source: Box<toml::de::Error>,
     },
+    /// The witness's public key is none, or its address comes without a key.
+    #[error("the witness needs its address and its public key: `{0}` is none")]
+    Witness(String),
 }
 
 impl Config {
@@ -157,10 +172,22 @@ impl Config {
             judge,
             store: StoreConfig { database_url, data_dir, master_key, log_key, origin: file.log_origin },
             retention: file.retention_years.unwrap_or_default(),
+            witness: witness(file.witness)?,
             tenant: args.tenant.clone().or(file.tenant).unwrap_or_default(),
             calibration,
             lang: args.lang.or(file.lang).unwrap_or_else(Lang::of_environment),
         })
+    }
+}
+
+fn witness(file: Option<WitnessFile>) -> Result<Option<WitnessConfig>, ConfigError> {
+    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let url = variable("PRAETOR_WITNESS_URL").or(file.as_ref().map(|file| file.url.clone()));
+    let Some(url) = url else { return Ok(None) };
+    let key = variable("PRAETOR_WITNESS_KEY").or(file.map(|file| file.key)).unwrap_or_default();
+    match key.parse() {
+        Ok(key) => Ok(Some(WitnessConfig { url, key })),
+        Err(_) => Err(ConfigError::Witness(key)),
     }
 }
 

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc;
 
 use super::input::{Input, Raw};
-use super::{EXIT_INTERRUPTED, EXIT_REFUSED, open_pipeline, render};
+use super::{EXIT_INTERRUPTED, EXIT_REFUSED, open_pipeline, render, witnessed};
 use crate::case::{Case, CaseErrors, Timestamp};
 use crate::config::Config;
 use crate::decision::Outcome;
@@ -73,7 +73,7 @@ pub(super) async fn run(args: &AdjudicateArgs, config: &Config) -> anyhow::Resul
     let tally = work(args, config, input, &pipeline, records.as_ref(), &progress).await;
     progress.finish_and_clear();
     if let Some(store) = store {
-        super::erase::finish(store).await?;
+        witnessed::finish(store, config).await?;
     }
     let tally = tally?;
     let summary = match config.lang {
@@ -97,6 +97,10 @@ async fn open_store(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Stor
     let store = Store::open(&config.store).await?;
     if store.is_private() {
         store.migrate().await?;
+    }
+    if let Err(refused) = witnessed::guard(&store, config).await {
+        store.close().await?;
+        return Err(refused);
     }
     let kept = replay::keep(&store, pipeline, &config.models).await;
     kept.context("cannot write; is the database migrated (praetor db migrate)?")?;

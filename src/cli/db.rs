@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::erase::{finish, note};
+use super::erase::note;
+use super::witnessed;
 use crate::config::Config;
 use crate::lang::Lang;
 use crate::store::{Rows, Status, Store, StoreConfig};
@@ -108,7 +109,7 @@ async fn tenants(config: &Config, add: bool, out: &mut impl Write) -> anyhow::Re
 }
 
 async fn retention(config: &Config, detach: bool, out: &mut impl Write) -> anyhow::Result<()> {
-    let store = Store::open(&config.store).await?;
+    let store = witnessed::open(config).await?;
     let lang = config.lang;
     let months = store.past_months(config.retention).await?;
     for month in &months {
@@ -127,11 +128,11 @@ async fn retention(config: &Config, detach: bool, out: &mut impl Write) -> anyho
     if months.is_empty() {
         writeln!(out, "{}", lang.pick("没有已过保存期的月份", "no month is past its retention"))?;
     }
-    finish(store).await
+    witnessed::finish(store, config).await
 }
 
 async fn rotate_master_key(config: &Config, out: &mut impl Write) -> anyhow::Result<()> {
-    let store = Store::open(&config.store).await?;
+    let store = witnessed::open(config).await?;
     let (master, count) = store.rotate_master_key().await?;
     note(&store, "vault.rotate", json!({ "master": master })).await?;
     match config.lang {
@@ -141,7 +142,7 @@ async fn rotate_master_key(config: &Config, out: &mut impl Write) -> anyhow::Res
             "new master key {master}, {count} keys wrapped anew; the former one stays in the file for older backups"
         )?,
     }
-    finish(store).await
+    witnessed::finish(store, config).await
 }
 
 async fn status(config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {

@@ -1,14 +1,15 @@
 //! `praetor erase` and `praetor hold`: ends the readability of a subject's data, or forbids that. What they write is about
 //! the act, never about the person.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::witnessed;
 use crate::config::Config;
 use crate::lang::Lang;
-use crate::store::{NewRecord, RecordKind, Sequencer, Store, StoreError, Whose};
+use crate::store::{NewRecord, RecordKind, Store, StoreError, Whose};
 
 /// Whose data.
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,7 @@ impl WhoseArgs {
 }
 
 pub(super) async fn erase(args: &EraseArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let store = Store::open(&config.store).await?;
+    let store = witnessed::open(config).await?;
     let body = |id: &str, key: i64| {
         let body = json!({
             "format": "praetor.erasure/1", "id": id, "key": key, "ticket": args.whose.ticket,
@@ -80,7 +81,7 @@ pub(super) async fn erase(args: &EraseArgs, config: &Config, out: &mut impl Writ
         canonical(&body)
     };
     let erased = store.tenant(&config.tenant).erase(&args.whose.whose(), body).await;
-    finish(store).await?;
+    witnessed::finish(store, config).await?;
     for id in erased? {
         match config.lang {
             Lang::Zh => writeln!(out, "{id}：密钥已销毁，原文不可恢复；账本证明仍然有效")?,
@@ -91,7 +92,7 @@ pub(super) async fn erase(args: &EraseArgs, config: &Config, out: &mut impl Writ
 }
 
 pub(super) async fn hold(args: &HoldArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let store = Store::open(&config.store).await?;
+    let store = witnessed::open(config).await?;
     let records = store.tenant(&config.tenant);
     let lang = config.lang;
     let (mut lines, mut code) = (Vec::new(), ExitCode::SUCCESS);
@@ -119,7 +120,7 @@ pub(super) async fn hold(args: &HoldArgs, config: &Config, out: &mut impl Write)
             }));
         }),
     };
-    finish(store).await?;
+    witnessed::finish(store, config).await?;
     done?;
     for line in lines {
         writeln!(out, "{line}")?;
@@ -134,15 +135,6 @@ pub(super) async fn note(store: &Store, action: &str, details: serde_json::Value
         let body = act(action, &id, details.clone());
         store.tenant(&tenant).append_records(RecordKind::Access, &[NewRecord { id, subject: None, body }]).await?;
     }
-    Ok(())
-}
-
-/// Gives what was recorded its place in the ledger, and closes. A ledger that somebody else signs has to wait for them.
-pub(super) async fn finish(store: Store) -> anyhow::Result<()> {
-    if let Err(error) = Sequencer::new(&store).drain().await {
-        writeln!(io::stderr(), "praetor: {error}")?;
-    }
-    store.close().await?;
     Ok(())
 }
 

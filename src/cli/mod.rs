@@ -1,6 +1,8 @@
 //! The command line: one file a command. Commands call the pipeline and the store and nothing deeper.
 
 mod adjudicate;
+mod audit;
+mod audit_feed;
 mod calibrate;
 mod calibrate_report;
 mod db;
@@ -20,6 +22,8 @@ mod replay_report;
 mod show;
 mod sop;
 mod sop_diff;
+mod witness;
+mod witnessed;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -65,6 +69,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Check recorded decisions and decide them again, as pinned or under other rules, models or facts
     Replay(replay::ReplayArgs),
+    /// Prove what is recorded: bundles, verification, proofs, receipts
+    Audit(audit::AuditArgs),
+    /// Witness the logs of others: remember how large they were and cosign what continues them
+    Witness(witness::WitnessArgs),
     /// Decide cases whose answers are known and show how often each node is right
     Eval(eval::EvalArgs),
     /// Choose which decisions may be automatic, with a guarantee, and watch whether it holds
@@ -128,6 +136,8 @@ async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Adjudicate(args) => adjudicate::run(&args, &config).await,
         Command::Show(args) => show::run(&args, &config, &mut out).await,
+        Command::Audit(args) => audit::run(args, &config, &mut out).await,
+        Command::Witness(args) => witness::run(args, &config, &mut out).await,
         Command::Explain(args) => explain::run(&args, &config, &mut out).await,
         Command::Replay(args) => {
             let named = replay::Named { pack: named(matches, "pack"), models: named(matches, "models") };

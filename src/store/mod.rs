@@ -29,6 +29,7 @@ mod migrate;
 mod model;
 mod pack;
 mod read;
+mod receipt;
 mod records;
 mod retain;
 mod seal;
@@ -59,6 +60,7 @@ pub use model::{
     Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, Recorded, Rows, Status, StoredDecision,
     StoredRecord, StoredRejection,
 };
+pub use receipt::Receipted;
 pub use retain::{PastMonth, RetentionYears, TooShort};
 pub use sequence::Sequencer;
 pub use tenant::{NotATenant, TenantId, TenantStore};

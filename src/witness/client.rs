@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, StatusCode, Url};
 
 use super::WitnessConfig;
 use crate::ledger::{AddCheckpoint, Hash, PublicKey, SignedCheckpoint};
@@ -124,6 +124,22 @@ impl Witness {
             }
         }
         Err(WitnessError::Ahead { seen: old, here })
+    }
+
+    /// What the witness saw last of a log. None where it saw nothing, or does not tell.
+    pub async fn seen(&self, origin: &str) -> Result<Option<SignedCheckpoint>, WitnessError> {
+        let unreachable = |source| WitnessError::Unreachable { url: self.url.clone(), source };
+        let url = Url::parse_with_params(&format!("{}/checkpoint", self.url), [("origin", origin)]);
+        let Ok(url) = url else { return Ok(None) };
+        let answer = self.http.get(url).send().await.map_err(unreachable)?;
+        if !answer.status().is_success() {
+            return Ok(None);
+        }
+        let signed = SignedCheckpoint::parse(&answer.text().await.map_err(unreachable)?).ok();
+        match signed.filter(|signed| signed.cosigned_at(&self.key).is_some()) {
+            Some(signed) => Ok(Some(signed)),
+            None => Err(WitnessError::Unsigned { url: self.url.clone(), key: self.key.to_string() }),
+        }
     }
 
     async fn add(&self, request: &AddCheckpoint) -> Result<Said, WitnessError> {
