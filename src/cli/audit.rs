@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use chrono::Utc;
@@ -20,6 +21,9 @@ use crate::ledger::{
 };
 use crate::store::{NewRecord, Receipted, Sequencer, Store};
 use crate::witness::Witness;
+
+/// How long a rotation waits for the log to take its leaf. When that is not enough, it goes on where it stopped.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Prove what is recorded.
 #[derive(Debug, clap::Args)]
@@ -53,6 +57,8 @@ enum AuditCommand {
     Receipt(RecordArgs),
     /// Verify a receipt
     VerifyReceipt(ReceiptArgs),
+    /// Have the configured witness cosign the last checkpoint; fails if it saw another log
+    Cosign,
     /// Print the public keys of the log and its witness, to hand out
     Keys,
     /// Give the log a new signing key; the old one stays good for what it signed
@@ -105,6 +111,7 @@ async fn with_store(
             writeln!(out, "{}", json!({"from": from, "to": to, "proof": proof}))?;
         }
         AuditCommand::Receipt(args) => receipt(&args, store, config, out).await?,
+        AuditCommand::Cosign => witnessed::guard(store, config).await?,
         AuditCommand::RotateKey => rotate(store, config, out).await?,
         AuditCommand::VerifyReceipt(_) | AuditCommand::Keys => {}
     }
@@ -297,9 +304,19 @@ async fn rotate(store: &Store, config: &Config, out: &mut impl Write) -> anyhow:
     };
     let (id, records) = (record.id.clone(), store.tenant(&config.tenant));
     records.append_records(Kind::KeyRotation, &[record]).await?;
-    Sequencer::new(store).drain().await?;
-    let placed = records.leaf(Kind::KeyRotation, &id).await?.and_then(|leaf| leaf.index);
-    placed.with_context(|| pending(config.lang))?;
+    let mut sequencer = Sequencer::new(store);
+    let started = Instant::now();
+    loop {
+        sequencer.drain().await?;
+        if records.leaf(Kind::KeyRotation, &id).await?.is_some_and(|leaf| leaf.index.is_some()) {
+            break;
+        }
+        // Transactions that began earlier go first.
+        if started.elapsed() > PATIENCE {
+            bail!("{}", pending(config.lang));
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
     file.finish_rotation()?;
     witnessed::bring(store, config).await?;
     writeln!(out, "{next}")?;

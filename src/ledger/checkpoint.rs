@@ -131,6 +131,17 @@ impl SignedCheckpoint {
         Ok(line(&signature))
     }
 
+    /// Adds a line with a signature, unchecked like those that `parse` reads. Of a key that signed already it is left out.
+    pub fn add_unproven(&mut self, signature_line: &str) -> Result<(), LedgerError> {
+        let text = signature_line.strip_suffix('\n').unwrap_or(signature_line);
+        let signature = Signature::from_bytes(text.as_bytes())
+            .map_err(|_| LedgerError::Checkpoint { reason: "a signature is malformed" })?;
+        if !self.signatures.iter().any(|old| (old.name(), old.id()) == (signature.name(), signature.id())) {
+            self.signatures.push(signature);
+        }
+        Ok(())
+    }
+
     /// Adds a line with a signature, after checking that it is of this key; an older one of the key goes.
     pub fn add(&mut self, signature_line: &str, key: &PublicKey) -> Result<(), LedgerError> {
         let unsigned = || LedgerError::Unsigned { key: key.to_string() };

@@ -73,6 +73,8 @@ impl Log {
 impl StoredCheckpoint {
     /// The note with its cosignatures.
     pub fn signed(&self) -> Result<SignedCheckpoint, StoreError> {
-        Ok(SignedCheckpoint::parse(&format!("{}{}", self.note, self.cosignatures.concat()))?)
+        let mut signed = SignedCheckpoint::parse(&self.note)?;
+        self.cosignatures.iter().try_for_each(|line| signed.add_unproven(line))?;
+        Ok(signed)
     }
 }

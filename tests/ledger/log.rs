@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use praetor::audit::{Bundle, BundleWriter};
 use praetor::ledger::{
     BUNDLE_FORMAT, Checkpoint, Content, Hash, KeyPurpose, Kind, Manifest, PublicKey, RecordLine, Report, Rotation,
-    SignedCheckpoint, SigningKey, TileRef, TileSet, Tiles, Tree, leaf_hash,
+    SignedCheckpoint, SigningKey, TileRef, TileSet, Tree, leaf_hash,
 };
 use serde_json::json;
 
@@ -91,6 +91,9 @@ impl Log {
 
     /// Signs what is there, with the key in force and the witness.
     pub(crate) fn checkpoint(&mut self) {
+        if self.checkpoints.last().is_some_and(|last| last.unproven().size == self.tree.size()) {
+            return;
+        }
         let signers = [self.keys.last().unwrap()];
         let signed = self.signed(&signers);
         self.checkpoints.push(signed);

@@ -3,4 +3,5 @@
 mod bundles;
 mod log;
 mod receipts;
+mod tamper;
 mod trees;
