@@ -95,7 +95,7 @@ fn a_truncated_tail_is_found() {
     assert!(found(&report).contains(&("tail-truncated", "leaves 250 to 299".into())), "{:?}", found(&report));
     // With the checkpoints cut off too, only the witness knows.
     let whole = Log::of(300);
-    let mut log = Log::of(0);
+    let mut log = Log::new();
     log.keys = whole.keys.clone();
     log.witness = whole.witness.clone();
     (0..200).for_each(|n| log.append(decision(n)));
