@@ -13,7 +13,7 @@ use super::proof::{Inclusion, Proven, Prover};
 use super::transition::Change;
 use super::{Level, ReplayError};
 use crate::case::{Case, Timestamp};
-use crate::judge::{Judge, JudgeConfig, Probability, Thresholds};
+use crate::judge::{Judge, JudgeConfig, JudgeError, Probability, Thresholds};
 use crate::pipeline::{Decided, Edit, Pipeline};
 use crate::sop::RuleBook;
 use crate::store::Store;
@@ -209,7 +209,13 @@ impl<'a> Rerun<'a> {
             jobs = rest;
             let pipeline = match self.pipeline(&key).await {
                 Ok(pipeline) => pipeline,
-                Err(error @ (ReplayError::NotKept { .. } | ReplayError::Book(_) | ReplayError::Certificate(_))) => {
+                // Kept for another version of the program, or not at all: that of these decisions alone.
+                Err(
+                    error @ (ReplayError::NotKept { .. }
+                    | ReplayError::Book(_)
+                    | ReplayError::Certificate(_)
+                    | ReplayError::Judge(JudgeError::Manifest { .. } | JudgeError::Signature { .. })),
+                ) => {
                     group.iter().for_each(|job| unavailable(&mut out[job.at], error.to_string()));
                     continue;
                 }

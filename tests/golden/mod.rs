@@ -1,8 +1,8 @@
 //! Decisions made long ago, kept as they were: their bytes must verify in every later version, and their remedies must
 //! still follow from the facts recorded with them.
 //!
-//! A folder is one set: the rule book and manifest its decisions pin, and of each decision the case, the bytes and the
-//! trace. Sets are never changed. When the engine's number is raised, a new one is added:
+//! A folder is one set: the rule book and manifest its decisions pin, and a line each with the bytes of decision, trace and
+//! case, packed with zstd. Sets are never changed. When the engine's number is raised, a new one is added:
 //! `PRAETOR_GOLDEN=write cargo test --test main golden`.
 
 use std::collections::BTreeSet;
@@ -20,10 +20,20 @@ use praetor::pipeline::{Decided, Pipeline};
 use praetor::replay::{Record, RecordedAnswers, verify};
 use praetor::sop::facts::{Fact, Sufficiency};
 use praetor::sop::{Measure, RuleBook, Ruling, decode};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::pipeline::{BOOK, PUBLIC, repo};
+
+/// A line of a set: the bytes of each part, as text.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    id: String,
+    case: String,
+    decision: String,
+    trace: String,
+}
 
 /// One set.
 struct Set {
@@ -45,23 +55,18 @@ fn sets() -> Vec<Set> {
 }
 
 fn set(folder: PathBuf) -> Set {
-    let book = zstd::stream::decode_all(read(&folder.join("rulebook.json.zst")).as_slice()).unwrap();
-    let manifest = String::from_utf8(read(&folder.join("manifest.toml"))).unwrap();
-    let mut ids: Vec<String> = fs::read_dir(&folder)
-        .unwrap()
-        .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".decision.json")?.to_owned()))
-        .collect();
-    ids.sort();
-    let part = |id: &str, name: &str| read(&folder.join(format!("{id}.{name}.json")));
-    let record = |id: &String| Record {
-        id: id.clone(),
-        ticket_id: String::new(),
-        decision: Some(part(id, "decision")),
-        trace: Some(part(id, "trace")),
-        case: Some(part(id, "case")),
+    let unpacked = |name: &str| zstd::stream::decode_all(read(&folder.join(name)).as_slice()).unwrap();
+    let record = |line: &str| {
+        let kept: Kept = serde_json::from_str(line).unwrap();
+        let [decision, trace, case] = [kept.decision, kept.trace, kept.case].map(|text| Some(text.into_bytes()));
+        Record { id: kept.id, ticket_id: String::new(), decision, trace, case }
     };
-    let records = ids.iter().map(record).collect();
-    Set { book: decode(&book).unwrap(), manifest, folder, records }
+    Set {
+        book: decode(&unpacked("rulebook.json.zst")).unwrap(),
+        manifest: String::from_utf8(read(&folder.join("manifest.toml"))).unwrap(),
+        records: String::from_utf8(unpacked("records.ndjson.zst")).unwrap().lines().map(record).collect(),
+        folder,
+    }
 }
 
 /// The present engine.
@@ -243,12 +248,19 @@ fn a_new_set_is_written_when_asked_for() {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     fs::copy(repo("models/manifest.toml"), folder.join("manifest.toml")).unwrap();
-    fs::write(folder.join("rulebook.json.zst"), zstd::bulk::compress(BOOK.canonical(), 19).unwrap()).unwrap();
-    for (case, decided) in chosen {
-        let id = &decided.decision.id;
-        let put = |part: &str, bytes: &[u8]| fs::write(folder.join(format!("{id}.{part}.json")), bytes).unwrap();
-        put("case", case.canonical());
-        put("decision", &decided.decision.canonical().unwrap());
-        put("trace", &decided.trace.canonical().unwrap());
-    }
+    let packed = |name: &str, bytes: &[u8]| {
+        fs::write(folder.join(name), zstd::bulk::compress(bytes, 19).unwrap()).unwrap();
+    };
+    packed("rulebook.json.zst", BOOK.canonical());
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let line = |(case, decided): &(&Case, Decided)| {
+        let kept = Kept {
+            id: decided.decision.id.clone(),
+            case: text(case.canonical()),
+            decision: text(&decided.decision.canonical().unwrap()),
+            trace: text(&decided.trace.canonical().unwrap()),
+        };
+        serde_json::to_string(&kept).unwrap() + "\n"
+    };
+    packed("records.ndjson.zst", chosen.iter().map(line).collect::<String>().as_bytes());
 }

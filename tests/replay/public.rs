@@ -3,6 +3,7 @@
 use praetor::ledger::{KeyFile, PublicKey};
 use praetor::replay::{Changes, Level, Prover, Record, Rerun, Status, verify};
 use praetor::store::{NewArtifact, Sequencer};
+use sha2::{Digest, Sha256};
 
 use super::{decided, prepared, replayed, some, stored};
 use crate::store::support::{Database, close, own};
@@ -66,6 +67,28 @@ async fn without_its_artifacts_a_decision_is_unavailable_and_says_what_is_missin
     let book = crate::pipeline::BOOK.hash().0;
     let forged = NewArtifact { hash: book, kind: "rulebook", bytes: b"{}".to_vec() };
     assert!(store.put_artifact(&forged).await.is_err());
+    close(store, database).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_that_this_program_cannot_open_spoil_their_own_decisions_alone() {
+    let (database, store, _) = prepared().await;
+    let list = decided(&some(660));
+    let manifest = b"format = 0\n".to_vec();
+    let hash = Sha256::digest(&manifest);
+    store.put_artifact(&NewArtifact { hash: hash.into(), kind: "model", bytes: manifest }).await.unwrap();
+    // The first decision, had it been made with those.
+    let mut decision = super::value(&list[0]);
+    decision["pins"]["manifest"] = hex::encode(hash).into();
+    decision.as_object_mut().unwrap().remove("id");
+    let canonical = |value: &serde_json::Value| serde_json_canonicalizer::to_vec(value).unwrap();
+    let id = format!("dec_{}", &hex::encode(Sha256::digest(canonical(&decision)))[..32]);
+    decision["id"] = id.clone().into();
+    let other = Record { id, decision: Some(canonical(&decision)), ..list[0].clone() };
+    let mut rerun = Rerun::new(&store, Default::default(), super::artifacts(), Level::R1, Changes::default());
+    let out = rerun.batch(&[other, list[1].clone()]).await.unwrap();
+    assert_eq!((out[0].status, out[1].status), (Status::Unavailable, Status::Identical));
+    assert!(out[0].problems[0].contains("manifest"), "{:?}", out[0].problems);
     close(store, database).await;
 }
 
