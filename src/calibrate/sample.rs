@@ -78,6 +78,15 @@ impl Labels {
         Ok(())
     }
 
+    /// Adds what a recorded review says, if it says either; a later one on the same ticket wins.
+    pub fn review(&mut self, body: &[u8]) {
+        let Ok(line) = serde_json::from_slice::<Line>(body) else { return };
+        let truth = line.remedy.map(Truth::Remedy).or(line.right.map(Truth::Right));
+        if let Some(truth) = truth {
+            self.0.insert(line.ticket_id, truth);
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -186,6 +195,12 @@ mod tests {
             assert_eq!(labels.read(text).unwrap_err().to_string(), error);
         }
         assert!(matches!(labels.read("[]"), Err(LabelError::Line { line: 1, .. })));
+
+        let mut reviewed = labels.clone();
+        for body in ["{\"ticket_id\":\"B\",\"right\":true}", "{\"ticket_id\":\"F\"}", "nothing"] {
+            reviewed.review(body.as_bytes());
+        }
+        assert_eq!((reviewed.len(), reviewed.0["B"].clone()), (3, Truth::Right(true)));
 
         let decision = |ticket: &str, refund: &str| {
             json!({ "ticket_id": ticket, "outcome": "auto", "certain": true, "audit": true, "confidence": 0.5,

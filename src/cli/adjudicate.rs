@@ -10,6 +10,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc;
 
+use super::gate::enter;
 use super::input::{Input, Raw};
 use super::{EXIT_INTERRUPTED, EXIT_REFUSED, open_pipeline, render, witnessed};
 use crate::case::{Case, CaseErrors, Timestamp};
@@ -104,6 +105,7 @@ async fn open_store(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Stor
     }
     let kept = replay::keep(&store, pipeline, &config.models).await;
     kept.context("cannot write; is the database migrated (praetor db migrate)?")?;
+    enter(&store.tenant(&config.tenant), pipeline).await?;
     Ok(store)
 }
 

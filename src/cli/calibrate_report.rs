@@ -12,16 +12,25 @@ use serde_json::Value;
 use super::EXIT_ALARM;
 use super::gate::certificate;
 use super::open_ungated;
+use super::records::Filter;
 use crate::calibrate::{Figures, Labels, Sample, html};
 use crate::config::Config;
 use crate::decision::Score;
+use crate::ledger::Kind;
+use crate::store::{Store, TenantStore};
+
+/// Records read at a time.
+const PAGE: i64 = 500;
 
 /// Arguments of `praetor calibrate report`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ReportArgs {
-    /// Decisions, one a line, as `adjudicate --format json` prints them
-    #[arg(long, value_name = "FILE", required = true)]
+    /// Decisions, one a line, as `adjudicate --format json` prints them [default: those recorded, with their reviews]
+    #[arg(long, value_name = "FILE")]
     decisions: Vec<PathBuf>,
+    /// Of the recorded ones those with this value; `since` and `until` are times of recording; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "decisions")]
+    filter: Vec<Filter>,
     /// What is right: gold, or outcomes of reviews (`ticket_id`, `right`), one a line
     #[arg(long, value_name = "FILE")]
     labels: Vec<PathBuf>,
@@ -50,6 +59,12 @@ pub(super) async fn run(args: &ReportArgs, config: &Config, out: &mut impl Write
             samples.extend(Sample::read(&decision, score, &labels));
         }
     }
+    if args.decisions.is_empty() {
+        let store = Store::open(&config.store).await?;
+        let read = recorded(&store.tenant(&config.tenant), &args.filter, score, &mut labels).await;
+        store.close().await?;
+        samples = read?;
+    }
     let figures = Figures::of(&samples, signed.as_ref().map(|s| &s.body), held.as_ref().err().map(String::as_str));
     let page = html(&figures, signed.as_ref(), config.lang);
     fs::write(&args.out, page).with_context(|| format!("cannot write {}", args.out.display()))?;
@@ -64,6 +79,35 @@ pub(super) async fn run(args: &ReportArgs, config: &Config, out: &mut impl Write
         )?;
     }
     Ok(if figures.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_ALARM) })
+}
+
+/// What the store holds of a tenant; what was erased is left out. Outcomes of reviews join the labels.
+async fn recorded(
+    store: &TenantStore,
+    filters: &[Filter],
+    score: Score,
+    labels: &mut Labels,
+) -> anyhow::Result<Vec<Sample>> {
+    let mut after = 0;
+    loop {
+        let page = store.list_records(Kind::Review, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        page.iter().filter_map(|review| review.body.kept().ok()).for_each(|body| labels.review(body));
+    }
+    let (mut samples, mut after) = (Vec::new(), 0);
+    loop {
+        let page = store.list_decisions(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(samples) };
+        after = last.seq;
+        for stored in &page {
+            let Ok(body) = stored.body.kept() else { continue };
+            let decision: Value = serde_json::from_slice(body)?;
+            if filters.iter().all(|filter| filter.holds(stored, &decision)) {
+                samples.extend(Sample::read(&decision, score, labels));
+            }
+        }
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

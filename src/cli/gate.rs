@@ -6,7 +6,9 @@ use crate::calibrate::{CertificateError, Signed};
 use crate::config::Config;
 use crate::decision::{Gate, Pins};
 use crate::lang::Lang;
+use crate::ledger::Kind;
 use crate::pipeline::Pipeline;
+use crate::store::{NewRecord, StoreError, TenantStore};
 
 /// The certificate of the configuration, if its signature is by a trusted key.
 pub(super) fn certificate(config: &Config) -> Result<Signed, CertificateError> {
@@ -34,4 +36,12 @@ pub(super) fn gate(config: &Config, pins: &Pins, folds: bool) -> io::Result<Gate
 pub(super) fn gated(pipeline: Pipeline, config: &Config) -> io::Result<Pipeline> {
     let gate = gate(config, pipeline.pins(), false)?;
     Ok(pipeline.gated(gate))
+}
+
+/// Enters the certificate that decisions pin among a tenant's records, and so into the log, before the first of them.
+pub(super) async fn enter(store: &TenantStore, pipeline: &Pipeline) -> Result<(), StoreError> {
+    let Gate::Certified(certified) = pipeline.gate() else { return Ok(()) };
+    let record = NewRecord { id: certified.hash(), subject: None, body: certified.certificate.clone() };
+    store.append_records(Kind::Certificate, &[record]).await?;
+    Ok(())
 }

@@ -35,7 +35,7 @@ impl FromStr for Filter {
 }
 
 impl Filter {
-    fn holds(&self, stored: &StoredDecision, decision: &Value) -> bool {
+    pub(super) fn holds(&self, stored: &StoredDecision, decision: &Value) -> bool {
         match self {
             Self::Since(at) => stored.created_at >= *at,
             Self::Until(at) => stored.created_at <= *at,

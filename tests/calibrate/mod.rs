@@ -2,6 +2,7 @@
 //! whatever is changed, the gate against every remedy.
 
 mod certificate;
+mod command;
 mod mapie;
 mod remedies;
 mod simulation;

@@ -1,0 +1,89 @@
+//! The program itself: without a certificate that fits nothing is automatic, and it says so; with one it is what it was
+//! certified for.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::pipeline::repo;
+
+fn praetor(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_praetor"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PRAETOR_") && name != "PRAETOR_ORT_LIB") {
+        command.env_remove(name);
+    }
+    command.current_dir(repo("")).env("PRAETOR_DATA_DIR", folder.join("data")).args(["--lang", "en"]).args(args);
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn outcomes(text: &str) -> Vec<(String, Vec<String>)> {
+    let decision = |line: &str| {
+        let d: Value = serde_json::from_str(line).unwrap();
+        let codes = d["reasons"].as_array().into_iter().flatten().map(|r| r["code"].as_str().unwrap().to_owned());
+        (d["outcome"].as_str().unwrap().to_owned(), codes.collect())
+    };
+    text.lines().map(decision).collect()
+}
+
+#[test]
+fn nothing_is_automatic_without_a_certificate_that_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.json");
+    let missing = missing.to_str().unwrap();
+    let decide = ["adjudicate", "examples/tickets.jsonl", "--dry-run", "--format", "json"];
+
+    let (with, quiet) = said(&praetor(folder.path(), &decide));
+    assert!(outcomes(&with).iter().filter(|(outcome, _)| outcome == "auto").count() >= 5, "{quiet}");
+    assert!(!quiet.contains("certificate"), "{quiet}");
+
+    let (without, note) = said(&praetor(folder.path(), &[&["--certificate", missing][..], &decide].concat()));
+    assert_eq!(note.matches("nothing is decided automatically").count(), 1, "{note}");
+    let reviewed = outcomes(&without);
+    assert_eq!(reviewed.iter().filter(|(outcome, _)| outcome == "review").count(), 15);
+    assert!(reviewed.iter().all(|(o, codes)| o == "rejected_input" || codes.iter().any(|c| c == "no_certificate")));
+
+    let (doctor, _) = said(&praetor(folder.path(), &["--certificate", missing, "doctor"]));
+    assert!(doctor.contains("warn  certificate: nothing is automatic"), "{doctor}");
+    let check = praetor(folder.path(), &["--certificate", missing, "calibrate", "check"]);
+    assert_eq!(check.status.code(), Some(1));
+
+    let decisions = folder.path().join("decisions.jsonl");
+    std::fs::write(&decisions, &without).unwrap();
+    let page = folder.path().join("page.html");
+    let (decisions, page_name) = (decisions.to_str().unwrap(), page.to_str().unwrap());
+    let report = ["calibrate", "report", "--decisions", decisions, "--out", page_name];
+    let alarm = praetor(folder.path(), &[&["--certificate", missing][..], &report].concat());
+    assert_eq!(alarm.status.code(), Some(4), "{:?}", said(&alarm));
+    assert!(said(&alarm).1.contains("alarm certificate"));
+    assert!(std::fs::read_to_string(page).unwrap().contains("</html>"));
+}
+
+#[test]
+fn a_certificate_of_ones_own_holds_where_its_key_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (mine, trusted, key) = (path("mine.json"), path("trusted.pem"), path("key.pem"));
+    let decided = praetor(folder.path(), &["adjudicate", "examples/tickets.jsonl", "--dry-run", "--format", "json"]);
+    std::fs::write(path("decisions.jsonl"), said(&decided).0).unwrap();
+    let own = ["--certificate", &mine, "--trusted-keys", &trusted];
+    let decisions = path("decisions.jsonl");
+    let fit = ["calibrate", "examples/gold.jsonl", "--decisions", &decisions, "--key", &key, "--trust"];
+    let made = praetor(folder.path(), &[&own[..], &fit].concat());
+    assert!(made.status.success(), "{:?}", said(&made));
+    let checked = praetor(folder.path(), &[&own[..], &["calibrate", "check"]].concat());
+    assert!(checked.status.success(), "{:?}", said(&checked));
+    // A dozen cases prove nothing, so it lets nothing be automatic.
+    let decide = ["adjudicate", "examples/tickets.jsonl", "--dry-run", "--format", "json"];
+    let (decisions, _) = said(&praetor(folder.path(), &[&own[..], &decide].concat()));
+    assert!(outcomes(&decisions).iter().all(|(outcome, _)| outcome != "auto"));
+    assert!(decisions.contains("not_certified") && !decisions.contains("no_certificate"));
+    // The shipped keys do not know the key.
+    let stranger = praetor(folder.path(), &["--certificate", &mine, "calibrate", "check"]);
+    assert!(stranger.status.code() == Some(1) && said(&stranger).1.contains("not among the trusted keys"));
+}
