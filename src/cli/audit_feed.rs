@@ -58,12 +58,11 @@ pub(super) async fn records(store: &Store, extent: u64, to: Sender<RecordLine>) 
 
 /// All checkpoints with their cosignatures.
 pub(super) async fn checkpoints(log: &Log, extent: u64, to: Sender<Noted>) -> Result<(), StoreError> {
-    let mut after = None;
+    let mut after = 0;
     loop {
-        // The first page begins with a checkpoint of no leaves, should somebody have written one.
-        let page = log.checkpoints(after.unwrap_or(0), PAGE as i64).await?;
+        let page = log.checkpoints(after, PAGE as i64).await?;
         let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.size);
+        after = last.size;
         for stored in page {
             if stored.size > extent {
                 return Ok(());

@@ -4,7 +4,6 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 use praetor::ledger::KeyFile;
 use praetor::store::{NewDecision, Sequencer, Store};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
+use crate::store::ledger::sequence;
 use crate::store::support::{Database, own, url};
 
 /// A recorded log, and the program to look at it.
@@ -67,12 +67,7 @@ impl Scene {
     async fn append(&self, from: u32, to: u32) {
         let store = self.store().await;
         own(&store).record(&(from..to).map(decision).collect::<Vec<_>>()).await.unwrap();
-        // Transactions of other tests, in other databases, are waited for too.
-        let mut sequencer = Sequencer::new(&store);
-        while store.log().pending().await.unwrap() > 0 {
-            sequencer.drain().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        sequence(&mut Sequencer::new(&store), &store).await;
         store.close().await.unwrap();
     }
 

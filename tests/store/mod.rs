@@ -3,7 +3,7 @@
 mod embedded;
 mod guards;
 mod kill;
-mod ledger;
+pub(crate) mod ledger;
 mod records;
 mod servers;
 pub(crate) mod support;
