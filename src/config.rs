@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::judge::{Device, JudgeConfig};
+use crate::judge::{Device, JudgeConfig, SecondPassMode};
 use crate::lang::Lang;
 use crate::store::{RetentionYears, StoreConfig, TenantId, default_data_dir};
 use crate::witness::WitnessConfig;
@@ -103,6 +103,9 @@ pub struct ConfigArgs {
     /// Threads of each model's session
     #[arg(long, global = true, value_name = "N", env = "PRAETOR_INTRA_THREADS")]
     intra_threads: Option<usize>,
+    /// Whether a reward model checks each decision: auto (as the models say), on or off
+    #[arg(long, global = true, value_name = "WHEN", env = "PRAETOR_SECOND_PASS", value_parser = parse_second_pass)]
+    second_pass: Option<SecondPassMode>,
     /// The language of what people read: zh or en [default: from LANG, else zh]
     #[arg(long, global = true, value_name = "LANG", env = "PRAETOR_LANG")]
     lang: Option<Lang>,
@@ -113,6 +116,15 @@ fn parse_device(text: &str) -> Result<Device, String> {
         "cpu" => Ok(Device::Cpu),
         "cuda" => Ok(Device::Cuda),
         other => Err(format!("`{other}` is neither cpu nor cuda")),
+    }
+}
+
+fn parse_second_pass(text: &str) -> Result<SecondPassMode, String> {
+    match text {
+        "auto" => Ok(SecondPassMode::Auto),
+        "on" => Ok(SecondPassMode::On),
+        "off" => Ok(SecondPassMode::Off),
+        other => Err(format!("`{other}` is neither auto, on nor off")),
     }
 }
 
@@ -153,6 +165,7 @@ impl Config {
         let mut judge = file.judge.unwrap_or_default();
         judge.device = args.device.unwrap_or(judge.device);
         judge.intra_threads = args.intra_threads.unwrap_or(judge.intra_threads);
+        judge.second_pass = args.second_pass.unwrap_or(judge.second_pass);
         let library = std::env::var_os("PRAETOR_ORT_LIB").filter(|v| !v.is_empty()).map(PathBuf::from);
         judge.library = library.or(judge.library.map(&in_file));
         let data_dir = args.data_dir.clone().or(file.data_dir.map(&in_file)).unwrap_or_else(default_data_dir);

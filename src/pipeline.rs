@@ -3,9 +3,9 @@
 
 use crate::case::{Case, Timestamp};
 use crate::decision::{self, Asked, Decision, DecisionError, Gate, NodeRecord, Pins, Trace};
-use crate::judge::{Answer, Judge, JudgeError, Question, Thresholds};
+use crate::judge::{Answer, Judge, JudgeError, Question, SecondPass, Thresholds};
 pub use crate::nodes::{Edit, UnknownEdit};
-use crate::nodes::{Findings, Node, NodeError, Rules, waves};
+use crate::nodes::{Finding, Findings, Node, NodeError, NodeId, Rules, pra, verify, waves};
 use crate::sop::{Index, IndexError, RuleBook};
 
 /// Whoever answers questions: the judge, or answers recorded before.
@@ -51,6 +51,12 @@ pub enum PipelineError {
     /// The index could not be built.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// The reward model reads another text than this program writes.
+    #[error("the reward model reads texts of the version {reads}, this program writes {}", pra::FORMAT)]
+    Format {
+        /// What it reads.
+        reads: String,
+    },
     /// A pin has no canonical form.
     #[error("a pin has no canonical form: {0}")]
     Pins(#[from] serde_json::Error),
@@ -65,6 +71,7 @@ pub struct Pipeline {
     pins: Pins,
     gate: Gate,
     waves: [Vec<Box<dyn Node>>; 4],
+    second_pass: Option<SecondPass>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -100,7 +107,18 @@ impl Pipeline {
     /// A pipeline over a rule book and an opened judge.
     pub fn new(book: RuleBook, judge: Judge) -> Result<Self, PipelineError> {
         let (pins, thresholds) = (judge.pins().clone(), judge.manifest().thresholds.clone());
-        Self::with(book, Box::new(judge), &pins, thresholds)
+        let second_pass = judge.second_pass().cloned();
+        Self::with(book, Box::new(judge), &pins, thresholds)?.verified_by(second_pass)
+    }
+
+    /// The pipeline with a second pass, or without one. The source of answers must know the reward model's tasks.
+    pub fn verified_by(mut self, second_pass: Option<SecondPass>) -> Result<Self, PipelineError> {
+        if let Some(pass) = second_pass.as_ref().filter(|pass| pass.format != pra::FORMAT) {
+            return Err(PipelineError::Format { reads: pass.format.clone() });
+        }
+        self.pins.second_pass.clone_from(&second_pass);
+        self.second_pass = second_pass;
+        Ok(self)
     }
 
     /// A pipeline with any source of answers; `pins` say what they come from. Nothing is automatic until it is [`gated`](Self::gated).
@@ -124,8 +142,9 @@ impl Pipeline {
             certificate: Gate::Shut.pin(),
             runtime: judge.runtime.clone(),
             device: judge.device,
+            second_pass: None,
         };
-        Ok(Self { book, index, ask, thresholds, pins, gate: Gate::Shut, waves: waves() })
+        Ok(Self { book, index, ask, thresholds, pins, gate: Gate::Shut, waves: waves(), second_pass: None })
     }
 
     /// The same with this gate before automatic decisions.
@@ -178,6 +197,7 @@ impl Pipeline {
         for wave in &self.waves {
             self.run_wave(wave, &mut runs, edits)?;
         }
+        self.verify(&mut runs)?;
         runs.into_iter().map(|run| self.conclude(run)).collect()
     }
 
@@ -191,6 +211,7 @@ impl Pipeline {
         let mut runs = [Run::new(case, as_of, findings)];
         let [.., last] = &self.waves;
         self.run_wave(last, &mut runs, &[])?;
+        self.verify(&mut runs)?;
         let [run] = runs;
         self.conclude(run)
     }
@@ -227,6 +248,45 @@ impl Pipeline {
                 run.findings.put(record.finding.clone());
                 run.trace.nodes.push(record);
             }
+        }
+        Ok(())
+    }
+
+    /// The second pass: the first token of all cases, then reflections where that was not sure enough.
+    fn verify(&self, runs: &mut [Run<'_>]) -> Result<(), PipelineError> {
+        let Some(pass) = &self.second_pass else { return Ok(()) };
+        let first = |run: &Run<'_>| {
+            verify::needs_first(run.case, &run.findings, &self.book, pass).map(Some).map_err(|e| at(run.case, e))
+        };
+        self.ask_each(runs, first, |run, answer| {
+            verify::judge_first(run.case, &run.findings, Some(answer), &self.book, pass)
+        })?;
+        let second = |run: &Run<'_>| {
+            let (label, remedy) = (&run.findings.label, &run.findings.remedy);
+            let kind = label.as_ref().zip(remedy.as_ref());
+            let least = kind.and_then(|(l, r)| self.gate.least_first_token(&r.proposal.kind, &l.scene.id));
+            verify::needs_second(run.case, &run.findings, &self.book, pass, least).map_err(|e| at(run.case, e))
+        };
+        self.ask_each(runs, second, |run, answer| verify::judge_second(&run.findings, Some(answer)))
+    }
+
+    /// Asks at most one question a case, all together, and records what is made of the answers.
+    fn ask_each(
+        &self,
+        runs: &mut [Run<'_>],
+        needs: impl Fn(&Run<'_>) -> Result<Option<Question>, PipelineError>,
+        judge: impl Fn(&Run<'_>, &Answer) -> Result<Finding, NodeError>,
+    ) -> Result<(), PipelineError> {
+        let questions: Vec<Option<Question>> = runs.iter().map(needs).collect::<Result<_, _>>()?;
+        let asked: Vec<Question> = questions.iter().flatten().cloned().collect();
+        let mut answers = self.ask.ask(&asked)?.into_iter();
+        for (run, question) in runs.iter_mut().zip(questions) {
+            let Some((question, answer)) = question.and_then(|q| Some((q, answers.next()?))) else { continue };
+            let inputs_sha256 = run.trace.inputs_sha256()?;
+            let finding = judge(run, &answer).map_err(|e| at(run.case, e))?;
+            let asked = vec![Asked::new(&question, &answer)];
+            run.findings.put(finding.clone());
+            run.trace.nodes.push(NodeRecord { node: NodeId::Verify, inputs_sha256, asked, finding });
         }
         Ok(())
     }

@@ -117,4 +117,7 @@ def write_manifest(folder, tasks, thresholds, chosen_on):
             lines += ["[[model.head]]", f'output = "{head.name}"', f"labels = [{labels}]"]
     lines += ["", "[thresholds]"] + [f"{name} = {value:.6f}" for name, value in thresholds.items()]
     lines += [f"chosen_on = {quote(chosen_on)}", ""]
-    (folder / "manifest.toml").write_text("\n".join(lines), "utf-8")
+    path = folder / "manifest.toml"
+    # The reward model is trained apart (grm/export.py) and stays.
+    verifier = re.search(r"\[verifier\].*", path.read_text("utf-8"), re.S) if path.exists() else None
+    path.write_text("\n".join(lines) + ("\n" + verifier[0] if verifier else ""), "utf-8")

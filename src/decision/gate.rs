@@ -128,6 +128,17 @@ impl Gate {
         }
     }
 
+    /// The least first token with which a decision may be automatic, where a certificate on it decides. With less there is
+    /// reason to reflect.
+    pub fn least_first_token(&self, remedy_kind: &str, scene: &str) -> Option<Probability> {
+        match self {
+            Self::Certified(certified) if certified.score == Score::FirstToken => {
+                certified.thresholds.get(certified.strata.of(remedy_kind, scene)).copied().flatten()
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a decision whose facts are certain is drawn for the audit, or why it may not be automatic.
     pub(super) fn pass(&self, seen: Seen<'_>) -> Result<bool, Reason> {
         match self {

@@ -204,7 +204,10 @@ pub fn decide(
     let items = evidence.items.iter().map(|i| i.probability);
     let measures = measure.measures.iter().map(|m| m.probability);
     let confidence = items.chain(measures).chain([timeliness.probability]).fold(policy.score, Ord::min);
-    let verification = Verification::default();
+    let verification = findings
+        .verify
+        .as_ref()
+        .map_or_else(Verification::default, |v| Verification { first_token: Some(v.first_token), second: v.second });
     let case_hash = case.hash().to_string();
     let certain = policy.certain && remedy.certain;
     let passed = gate.pass(gate::Seen {

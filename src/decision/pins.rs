@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::judge::{Device, Task};
+use crate::judge::{Device, SecondPass, Task};
 
 /// Changes whenever the program could decide the same case under the same other pins differently.
 pub const ENGINE: &str = concat!("praetor ", env!("CARGO_PKG_VERSION"), " engine/2");
@@ -36,4 +36,7 @@ pub struct Pins {
     pub runtime: String,
     /// Where models ran.
     pub device: Device,
+    /// The reward model and how it is asked; absent when the second pass is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_pass: Option<SecondPass>,
 }

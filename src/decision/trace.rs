@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::judge::{Answer, Probability, Question, Task};
+use crate::judge::{Answer, Probability, Question, Said, Task};
 use crate::nodes::{Finding, NodeId};
 
 /// One question asked and what was answered.
@@ -19,6 +19,9 @@ pub struct Asked {
     pub text_sha256: String,
     /// Each head's labels with a probability above zero.
     pub answer: BTreeMap<String, BTreeMap<String, Probability>>,
+    /// The words behind it, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
 }
 
 impl Asked {
@@ -28,7 +31,12 @@ impl Asked {
             let likely = d.labels.iter().zip(&d.p).filter(|(_, p)| **p > Probability::ZERO);
             (head.clone(), likely.map(|(l, p)| (l.clone(), *p)).collect())
         });
-        Self { task: question.task, text_sha256: sha256(question.text.as_bytes()), answer: heads.collect() }
+        Self {
+            task: question.task,
+            text_sha256: sha256(question.text.as_bytes()),
+            answer: heads.collect(),
+            said: answer.said.clone(),
+        }
     }
 }
 

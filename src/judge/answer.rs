@@ -156,6 +156,23 @@ impl Distribution {
 pub struct Answer {
     /// One distribution a head, by the head's name.
     pub heads: BTreeMap<String, Distribution>,
+    /// What stands behind it besides numbers: a reflection, or what a server sent. Only the reward model says any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
+}
+
+/// Words behind an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The reflection; empty where a server was asked for one token.
+    pub text: String,
+    /// Tokens read to answer.
+    pub read: usize,
+    /// Tokens decoded to answer.
+    pub decoded: usize,
+    /// SHA-256 of a server's whole response, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_sha256: Option<String>,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::JudgeError;
+use super::{EndpointConfig, JudgeError, SecondPassMode};
 
 /// Where models compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,11 +41,23 @@ pub struct JudgeConfig {
     pub token_budget: usize,
     /// Most questions in one batch, at least 1.
     pub max_batch: usize,
+    /// Whether the second pass runs.
+    pub second_pass: SecondPassMode,
+    /// A server to ask instead of the decoder that ships with the models.
+    pub endpoint: Option<EndpointConfig>,
 }
 
 impl Default for JudgeConfig {
     fn default() -> Self {
-        JudgeConfig { library: None, device: Device::Cpu, intra_threads: 1, token_budget: 8192, max_batch: 32 }
+        JudgeConfig {
+            library: None,
+            device: Device::Cpu,
+            intra_threads: 1,
+            token_budget: 8192,
+            max_batch: 32,
+            second_pass: SecondPassMode::default(),
+            endpoint: None,
+        }
     }
 }
 

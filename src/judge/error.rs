@@ -115,6 +115,12 @@ pub enum JudgeError {
         /// The output.
         head: String,
     },
+    /// The reward model's server gives no usable answer.
+    #[error("the reward model's server: {reason}")]
+    Server {
+        /// Why not.
+        reason: String,
+    },
     /// A model's thread has ended, so it can answer nothing more.
     #[error("model {task}: its session thread has stopped")]
     Stopped {

@@ -1,6 +1,7 @@
 //! `manifest.toml`: which files the models are, what their outputs mean and how sure is sure enough.
 //! Parses and validates; opens no model.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +35,43 @@ pub struct Manifest {
     /// SHA-256 of the manifest's own text, in hex.
     #[serde(skip)]
     pub sha256: String,
+    /// The reward model, where there is one.
+    #[serde(default)]
+    pub verifier: Option<VerifierEntry>,
+}
+
+/// The reward model: a decoder with a tokenizer of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifierEntry {
+    /// Version of the text it reads.
+    pub format: String,
+    /// Path relative to the models folder, inside it.
+    pub file: PathBuf,
+    /// SHA-256, 64 lower-case hex digits.
+    pub sha256: String,
+    /// Its tokenizer.
+    pub tokenizer: FileEntry,
+    /// The most characters of a text it is asked about.
+    pub characters: usize,
+    /// The most tokens, text and reflection together.
+    pub max_tokens: usize,
+    /// The most tokens of a reflection.
+    pub max_reflection: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Numbers a head.
+    pub head_width: usize,
+    /// By what its log odds are multiplied to be those of real decisions, in thousandths.
+    pub slope_thousandths: i32,
+    /// What is added to them then, in thousandths.
+    pub bias_thousandths: i32,
+    /// The least first verdict that ends the second pass; below it the model reflects.
+    pub reflect_below: Probability,
+    /// Whether it is asked when the configuration does not say.
+    pub enabled: bool,
 }
 
 /// A file and what it must hash to.
@@ -112,6 +150,18 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The outputs of a task's model; those of the reward model are the same for every one.
+    pub fn heads(&self, task: Task) -> Option<Cow<'_, [Head]>> {
+        match task {
+            Task::Verify | Task::Reflect => {
+                let labels: Arc<[String]> = super::decoder::LABELS.map(str::to_owned).into();
+                let head = |output: &&str| Head { output: (*output).to_owned(), labels: Arc::clone(&labels) };
+                Some(task.heads().iter().map(head).collect())
+            }
+            _ => self.model(task).map(|model| Cow::Borrowed(model.heads.as_slice())),
+        }
+    }
+
     /// The model of a task. Validation has made sure there is one.
     pub fn model(&self, task: Task) -> Option<&ModelEntry> {
         self.models.iter().find(|model| model.id == task)
@@ -121,7 +171,11 @@ impl Manifest {
     pub fn files(&self) -> Vec<FileEntry> {
         let own = FileEntry { file: FILE_NAME.into(), sha256: self.sha256.clone() };
         let models = self.models.iter().map(|m| FileEntry { file: m.file.clone(), sha256: m.sha256.clone() });
-        [own, self.tokenizer.clone()].into_iter().chain(models).collect()
+        let verifier = self
+            .verifier
+            .iter()
+            .flat_map(|v| [v.tokenizer.clone(), FileEntry { file: v.file.clone(), sha256: v.sha256.clone() }]);
+        [own, self.tokenizer.clone()].into_iter().chain(models).chain(verifier).collect()
     }
 
     fn validate(&self) -> Result<(), String> {
@@ -129,6 +183,9 @@ impl Manifest {
             return Err(format!("format is {}, this program reads {FORMAT}", self.format));
         }
         check_file("tokenizer", &self.tokenizer.file, &self.tokenizer.sha256)?;
+        if let Some(model) = self.models.iter().find(|model| !Task::ALL.contains(&model.id)) {
+            return Err(format!("model {}: the reward model stands under [verifier]", model.id));
+        }
         for task in Task::ALL {
             match self.models.iter().filter(|model| model.id == task).count() {
                 1 => {}
@@ -136,7 +193,31 @@ impl Manifest {
                 n => return Err(format!("there are {n} [[model]] entries with id \"{task}\"")),
             }
         }
-        self.models.iter().try_for_each(ModelEntry::validate)
+        self.models.iter().try_for_each(ModelEntry::validate)?;
+        self.verifier.as_ref().map_or(Ok(()), VerifierEntry::validate)
+    }
+}
+
+impl VerifierEntry {
+    fn validate(&self) -> Result<(), String> {
+        check_file("verifier", &self.file, &self.sha256)?;
+        check_file("verifier's tokenizer", &self.tokenizer.file, &self.tokenizer.sha256)?;
+        let bounds = [
+            ("layers", self.layers, 1, 128),
+            ("heads", self.heads, 1, 256),
+            ("head_width", self.head_width, 1, 1_024),
+            ("characters", self.characters, 600, 65_536),
+            ("max_reflection", self.max_reflection, 4, 4_096),
+            // A text never has more tokens than characters; what comes after it must fit too.
+            ("max_tokens", self.max_tokens, self.max_reflection + 8, 65_536),
+            ("slope_thousandths", usize::try_from(self.slope_thousandths).unwrap_or(0), 1, 100_000),
+        ];
+        for (name, value, least, most) in bounds {
+            if !(least..=most).contains(&value) {
+                return Err(format!("verifier: {name} is {value}, expected {least} to {most}"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,11 +5,14 @@
 mod answer;
 mod batch;
 mod config;
+mod decoder;
+mod endpoint;
 mod error;
 mod library;
 mod manifest;
 mod model;
 mod question;
+mod second_pass;
 mod session;
 mod signature;
 pub mod text;
@@ -21,14 +24,19 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use batch::Unique;
+use decoder::Decoder;
+use endpoint::Endpoint;
 use model::Model;
+use second_pass::Verifier;
 use tokenizer::Tokenizer;
 
-pub use answer::{Answer, Distribution, Probability};
+pub use answer::{Answer, Distribution, Probability, Said};
 pub use config::{Device, JudgeConfig};
+pub use endpoint::EndpointConfig;
 pub use error::{JudgeError, LibraryError};
-pub use manifest::{FileEntry, Head, Manifest, ModelEntry, Thresholds, read_checked};
+pub use manifest::{FileEntry, Head, Manifest, ModelEntry, Thresholds, VerifierEntry, read_checked};
 pub use question::{Question, Task, UnknownTask};
+pub use second_pass::{SecondPass, SecondPassMode};
 
 /// What an answer depends on besides the question: recorded with every decision, compared at replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +60,7 @@ pub struct Judge {
     manifest: Manifest,
     pins: Pins,
     models: BTreeMap<Task, Model>,
+    verifier: Option<(SecondPass, Verifier)>,
 }
 
 impl Judge {
@@ -68,6 +77,7 @@ impl Judge {
         for entry in &manifest.models {
             models.insert(entry.id, Model::open(models_dir, &runtime, cfg, &tokenizer, entry)?);
         }
+        let verifier = Self::verifier(models_dir, &runtime, cfg, &manifest)?;
         let pins = Pins {
             manifest: manifest.sha256.clone(),
             models: manifest.models.iter().map(|entry| (entry.id, entry.sha256.clone())).collect(),
@@ -75,14 +85,47 @@ impl Judge {
             runtime: runtime.version,
             device: cfg.device,
         };
-        Ok(Judge { folder: models_dir.to_owned(), manifest, pins, models })
+        Ok(Judge { folder: models_dir.to_owned(), manifest, pins, models, verifier })
+    }
+
+    /// The reward model, if there is one and it is wanted.
+    fn verifier(
+        models_dir: &Path,
+        runtime: &library::Runtime,
+        cfg: &JudgeConfig,
+        manifest: &Manifest,
+    ) -> Result<Option<(SecondPass, Verifier)>, JudgeError> {
+        if let (Some(config), SecondPassMode::Auto | SecondPassMode::On) = (&cfg.endpoint, cfg.second_pass) {
+            return Ok(Some((Endpoint::second_pass(config), Verifier::Endpoint(Endpoint::open(config)?))));
+        }
+        let entry = match (&manifest.verifier, cfg.second_pass) {
+            (Some(entry), SecondPassMode::On) => entry,
+            (Some(entry), SecondPassMode::Auto) if entry.enabled => entry,
+            (None, SecondPassMode::On) => {
+                let reason =
+                    "the second pass is on, but there is neither a verifier in the manifest nor an endpoint".to_owned();
+                return Err(JudgeError::Config { reason });
+            }
+            _ => return Ok(None),
+        };
+        let second_pass = SecondPass {
+            format: entry.format.clone(),
+            characters: entry.characters,
+            reflect_below: Some(entry.reflect_below),
+            model: entry.sha256.clone(),
+        };
+        let decoder = Decoder::open(models_dir, runtime, cfg, entry)?;
+        Ok(Some((second_pass, Verifier::Decoder(Box::new(decoder)))))
     }
 
     /// Answers questions, in their order. Equal questions are asked once. All or nothing: the first failure is the
     /// result. Blocks; callers on other threads may ask at the same time.
     pub fn answer(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
         let unique = Unique::of(questions);
-        let model = |task: Task| self.models.get(&task).ok_or(JudgeError::Stopped { task });
+        let ask = |task: Task, texts: &[&str]| match (task, &self.verifier) {
+            (Task::Verify | Task::Reflect, Some((_, verifier))) => verifier.answer(task, texts),
+            _ => self.models.get(&task).ok_or(JudgeError::Stopped { task })?.answer(texts),
+        };
         let mut answers: BTreeMap<Task, Vec<Answer>> = BTreeMap::new();
         // Each model has a thread of its own; feeding them from one thread would let one wait for another.
         std::thread::scope(|scope| {
@@ -90,11 +133,10 @@ impl Judge {
             let mut texts = unique.texts.iter();
             let first = texts.next();
             for (&task, texts) in texts {
-                let model = model(task)?;
-                others.push((task, scope.spawn(move || model.answer(texts))));
+                others.push((task, scope.spawn(move || ask(task, texts))));
             }
             if let Some((&task, texts)) = first {
-                answers.insert(task, model(task)?.answer(texts)?);
+                answers.insert(task, ask(task, texts)?);
             }
             for (task, other) in others {
                 answers.insert(task, other.join().unwrap_or(Err(JudgeError::Stopped { task }))?);
@@ -115,6 +157,11 @@ impl Judge {
     /// The folder the models were opened from.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// How the reward model is asked, if there is one and it is wanted.
+    pub fn second_pass(&self) -> Option<&SecondPass> {
+        self.verifier.as_ref().map(|(second_pass, _)| second_pass)
     }
 
     /// The manifest the models were opened from.

@@ -18,10 +18,15 @@ pub enum Task {
     Supports,
     /// Of a number in a text: is it the value the measure asks for?
     Measure,
+    /// Of a rendered decision: is it right? Answered by the reward model's first token.
+    Verify,
+    /// The same, after reflecting on it.
+    Reflect,
 }
 
 impl Task {
-    /// Every task, in the order models are opened and reported.
+    /// Every task that has a model of its own and is always there, in the order models are opened and reported. The other
+    /// two are the reward model's.
     pub const ALL: [Task; 4] = [Task::Classify, Task::FirstReport, Task::Supports, Task::Measure];
 
     /// The name used in the manifest, in traces and in messages.
@@ -31,6 +36,8 @@ impl Task {
             Task::FirstReport => "first_report",
             Task::Supports => "supports",
             Task::Measure => "measure",
+            Task::Verify => "verify",
+            Task::Reflect => "reflect",
         }
     }
 
@@ -41,6 +48,8 @@ impl Task {
             Task::FirstReport => &["states_problem"],
             Task::Supports => &["verdict"],
             Task::Measure => &["is_value"],
+            Task::Verify => &["first_token"],
+            Task::Reflect => &["second"],
         }
     }
 }

@@ -89,7 +89,7 @@ impl Drop for SessionThread {
 
 /// All options are fixed here, so that equal models give equal bits: extended graph optimisations (no layout changes
 /// that depend on the processor), one operator after another, a set number of threads, deterministic kernels.
-fn builder(runtime: &Runtime, cfg: &JudgeConfig, task: Task) -> Result<SessionBuilder, JudgeError> {
+pub(super) fn builder(runtime: &Runtime, cfg: &JudgeConfig, task: Task) -> Result<SessionBuilder, JudgeError> {
     let build = || -> ort::Result<SessionBuilder> {
         Ok(Session::builder(&runtime.environment)?
             .with_optimization_level(GraphOptimizationLevel::Level2)?
@@ -141,7 +141,7 @@ impl Runner {
         let input = TensorRef::from_array_view(&batch.ids).map_err(failed)?;
         let outputs = session.run(ort::inputs![INPUT => input]).map_err(failed)?;
 
-        let mut answers: Vec<Answer> = (0..rows).map(|_| Answer { heads: BTreeMap::new() }).collect();
+        let mut answers: Vec<Answer> = (0..rows).map(|_| Answer { heads: BTreeMap::new(), said: None }).collect();
         for head in heads.iter() {
             let not_finite = || JudgeError::NotFinite { task, head: head.output.clone() };
             let missing = || signature::wrong(task, &head.output, rows, head.labels.len(), "nothing".to_owned());

@@ -30,6 +30,16 @@ impl Tokenizer {
         Ok(Tokenizer { inner, highest_id })
     }
 
+    /// The id of a token.
+    pub(super) fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The tokens of ids, one after another as they are written.
+    pub(super) fn written(&self, ids: &[u32]) -> String {
+        ids.iter().filter_map(|&id| self.inner.id_to_token(id)).collect()
+    }
+
     /// The encoder of one model, which takes `max_tokens` at most.
     pub(super) fn encoder(&self, task: Task, max_tokens: usize) -> Result<Encoder, JudgeError> {
         let mut inner = self.inner.clone();

@@ -1,4 +1,5 @@
-//! The decision nodes, one file each: label, policy, timeliness, evidence, measure, settlement, remedy.
+//! The decision nodes, one file each: label, policy, timeliness, evidence, measure, settlement, remedy; and the second
+//! pass over their result, verify, which is not one of the waves since it may be off.
 //!
 //! A node has two pure halves: what it needs to ask, and what it makes of the answers. Nodes do no I/O, read
 //! no clock and hold no state; what they may look at is the case, the findings so far and the [`Rules`].
@@ -14,6 +15,7 @@ mod remedy;
 mod settlement;
 pub mod text;
 mod timeliness;
+pub mod verify;
 
 use std::fmt;
 
@@ -33,6 +35,7 @@ pub use policy::{Candidate, PolicyFinding, policy_query};
 pub use remedy::{FactFlip, Proposal, RemedyFinding};
 pub use settlement::SettlementFinding;
 pub use timeliness::{FirstReport, TimelinessFinding, Verdict};
+pub use verify::VerifyFinding;
 
 /// What nodes decide by, besides the case: rules, the index over them, and the thresholds of certainty.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +73,8 @@ pub enum NodeId {
     Settlement,
     /// What the SOP orders.
     Remedy,
+    /// Whether all that is right.
+    Verify,
 }
 
 impl fmt::Display for NodeId {
@@ -82,6 +87,7 @@ impl fmt::Display for NodeId {
             Self::Measure => "measure",
             Self::Settlement => "settlement",
             Self::Remedy => "remedy",
+            Self::Verify => "verify",
         })
     }
 }
@@ -103,6 +109,8 @@ pub struct Findings {
     pub settlement: Option<SettlementFinding>,
     /// Remedy.
     pub remedy: Option<RemedyFinding>,
+    /// The second pass.
+    pub verify: Option<VerifyFinding>,
 }
 
 /// What one node found.
@@ -123,6 +131,8 @@ pub enum Finding {
     Settlement(SettlementFinding),
     /// Remedy.
     Remedy(RemedyFinding),
+    /// The second pass.
+    Verify(VerifyFinding),
 }
 
 impl Findings {
@@ -136,6 +146,7 @@ impl Findings {
             Finding::Measure(f) => self.measure = Some(f),
             Finding::Settlement(f) => self.settlement = Some(f),
             Finding::Remedy(f) => self.remedy = Some(f),
+            Finding::Verify(f) => self.verify = Some(f),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::judge::{Answer, Distribution, JudgeError, Manifest, Probability, Question, Task};
+use crate::judge::{Answer, Distribution, JudgeError, Manifest, Probability, Question, Said, Task};
 use crate::pipeline::Ask;
 
 /// What a trace holds of answers.
@@ -25,14 +25,17 @@ struct Asked {
     task: Task,
     text_sha256: String,
     answer: Heads,
+    said: Option<Said>,
 }
 
 type Heads = HashMap<String, HashMap<String, Probability>>;
+/// Probabilities, and the words behind them.
+type Recorded = (Heads, Option<Said>);
 
 /// Answers read from traces. A question that was never asked goes to `others`, if there is somebody else to ask.
 pub struct RecordedAnswers {
     manifest: Manifest,
-    answers: Mutex<HashMap<(Task, String), Heads>>,
+    answers: Mutex<HashMap<(Task, String), Recorded>>,
     others: Option<Arc<dyn Ask>>,
 }
 
@@ -54,7 +57,7 @@ impl RecordedAnswers {
         for trace in traces {
             let trace: Trace = serde_json::from_slice(trace)?;
             for asked in trace.nodes.into_iter().flat_map(|node| node.asked) {
-                answers.insert((asked.task, asked.text_sha256), asked.answer);
+                answers.insert((asked.task, asked.text_sha256), (asked.answer, asked.said));
             }
         }
         *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = answers;
@@ -62,14 +65,14 @@ impl RecordedAnswers {
     }
 
     /// A recorded answer with every label of its heads: those of no probability are not written down.
-    fn whole(&self, task: Task, heads: &Heads) -> Option<Answer> {
-        let model = self.manifest.model(task)?;
+    fn whole(&self, task: Task, (heads, said): &Recorded) -> Option<Answer> {
         let head = |head: &crate::judge::Head| {
             let known = heads.get(&head.output)?;
             let p = head.labels.iter().map(|label| known.get(label).copied().unwrap_or_default()).collect();
             Some((head.output.clone(), Distribution { labels: head.labels.clone(), p }))
         };
-        Some(Answer { heads: model.heads.iter().map(head).collect::<Option<_>>()? })
+        let heads = self.manifest.heads(task)?.iter().map(head).collect::<Option<_>>()?;
+        Some(Answer { heads, said: said.clone() })
     }
 }
 
@@ -79,7 +82,7 @@ impl Ask for RecordedAnswers {
             let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             let recorded = |q: &Question| {
                 let key = (q.task, hex::encode(Sha256::digest(&q.text)));
-                answers.get(&key).and_then(|heads| self.whole(q.task, heads))
+                answers.get(&key).and_then(|known| self.whole(q.task, known))
             };
             questions.iter().map(recorded).collect()
         };

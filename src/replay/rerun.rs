@@ -306,10 +306,11 @@ impl<'a> Rerun<'a> {
             None => self.shelf.judge(&key[1]).await?,
         };
         let thresholds = with_thresholds(&judge.manifest().thresholds, &self.changes.thresholds)?;
-        let pins = judge.pins().clone();
+        let (pins, second_pass) = (judge.pins().clone(), judge.second_pass().cloned());
         // Under other rules or models, too, what may be automatic is judged as it was.
         let gate = self.shelf.gate(&key[2]).await?;
-        let pipeline = Arc::new(Pipeline::with((*book).clone(), Box::new(judge), &pins, thresholds)?.gated(gate));
+        let pipeline = Pipeline::with((*book).clone(), Box::new(judge), &pins, thresholds)?.gated(gate);
+        let pipeline = Arc::new(pipeline.verified_by(second_pass)?);
         if self.pipelines.len() >= PIPELINES {
             self.pipelines.remove(0);
         }

@@ -34,6 +34,7 @@ fn pins() -> Pins {
         certificate: "none".into(),
         runtime: "1.31.1".into(),
         device: Device::Cpu,
+        second_pass: None,
     }
 }
 

@@ -156,7 +156,8 @@ fn a_manifest_that_is_wrong() {
     let cases = [
         ("format = 1", "format = 2", "format is 2, this program reads 1"),
         ("format = 1", "format = 1\nextra = 1", "unknown field `extra`"),
-        ("id = \"supports\"", "id = \"verify\"", "unknown variant `verify`"),
+        ("id = \"supports\"", "id = \"other\"", "unknown variant `other`"),
+        ("id = \"supports\"", "id = \"verify\"", "model verify: the reward model stands under [verifier]"),
         ("id = \"supports\"", "id = \"measure\"", "there is no [[model]] with id \"supports\""),
         ("file = \"measure.onnx\"", "file = \"../measure.onnx\"", "not a relative path inside the models folder"),
         ("file = \"measure.onnx\"", "file = \"/measure.onnx\"", "not a relative path inside the models folder"),

@@ -47,6 +47,8 @@ fn real(task: Task, most: usize) -> Vec<Question> {
                     if gold.quantities.severity_ratio.is_some() { MeasureKind::Ratio } else { MeasureKind::Receipt };
                 texts.extend(candidates(case, kinds).into_iter().map(|c| c.text));
             }
+            // Not among the tasks of the manifest; see `second_pass`.
+            Task::Verify | Task::Reflect => {}
         }
     }
     let step = texts.len().div_ceil(most).max(1);

@@ -7,6 +7,7 @@ mod given_gold;
 mod nodes;
 mod pra;
 mod retrieval;
+mod second_pass;
 pub(crate) mod undetermined;
 
 use std::fs;
@@ -66,7 +67,7 @@ fn certain(labels: &[&str], best: &str) -> Distribution {
 }
 
 fn answer<const N: usize>(heads: [(&str, Distribution); N]) -> Answer {
-    Answer { heads: heads.into_iter().map(|(head, d)| (head.to_owned(), d)).collect() }
+    Answer { heads: heads.into_iter().map(|(head, d)| (head.to_owned(), d)).collect(), said: None }
 }
 
 fn yes(holds: bool) -> Distribution {

@@ -51,7 +51,7 @@ impl Noise {
             };
             ((*head).to_owned(), self.distribution(question, head, &labels, lean))
         });
-        Answer { heads: heads.collect() }
+        Answer { heads: heads.collect(), said: None }
     }
 
     fn distribution(&self, question: &Question, head: &str, labels: &[&str], lean: Option<&str>) -> Distribution {

@@ -1,0 +1,155 @@
+"""Ships a trained arm: `python3 models/training/grm/export.py merge`. Writes models/grm/decoder.onnx (weights in half precision,
+computed in single), its tokenizer and the manifest's [verifier] table, after comparing the graph with the model."""
+import argparse
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer
+
+from losses import LONGEST
+from model import Config, Decoder, causal
+
+HERE = Path(__file__).resolve().parent
+MODELS = HERE.parents[1]
+FORMAT, CHARACTERS = "pra/1", 800
+LARGEST = 16 << 20
+
+
+class Graph:
+    """Builds a graph node by node, so that nothing but what is meant is in it."""
+
+    def __init__(self):
+        self.nodes, self.weights = [], []
+
+    def node(self, op, *inputs, outputs=1, **attributes):
+        names = [f"n{len(self.nodes)}.{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def constant(self, value, dtype=np.int64):
+        name = f"c{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def weight(self, tensor):
+        half = self.constant(tensor.detach().numpy(), np.float16)
+        return self.node("Cast", half, to=TensorProto.FLOAT)
+
+    def norm(self, x, layer):
+        return self.node("LayerNormalization", x, self.weight(layer.weight), self.weight(layer.bias), axis=-1, epsilon=layer.eps)
+
+
+def graph(model):
+    """Inputs and outputs are those of src/judge/decoder/step.rs."""
+    c, g = model.c, Graph()
+    embed, place = g.weight(model.embed.weight), g.weight(model.place.weight)
+    x = g.node("Add", g.node("Gather", embed, "input_ids"), g.node("Gather", place, "places"))
+    scale, fresh = g.constant(1 / np.sqrt(c.head_width), np.float32), []
+    one = g.constant([1])
+    for i, block in enumerate(model.blocks):
+        qkv = g.node("MatMul", g.norm(x, block.norm1), g.weight(block.qkv.weight.T))
+        qkv = g.node("Reshape", qkv, g.constant([0, 0, 3, c.heads, c.head_width]))
+        qkv = g.node("Transpose", qkv, perm=[2, 0, 3, 1, 4])
+        q, k, v = (g.node("Squeeze", part, g.constant([0])) for part in g.node("Split", qkv, outputs=3, axis=0, num_outputs=3))
+        fresh += [g.node("Unsqueeze", k, one), g.node("Unsqueeze", v, one)]
+        old = [g.node("Squeeze", g.node("Slice", "past", g.constant([2 * i + j]), g.constant([2 * i + j + 1]), one), one) for j in (0, 1)]
+        keys, values = g.node("Concat", old[0], k, axis=2), g.node("Concat", old[1], v, axis=2)
+        scores = g.node("MatMul", q, g.node("Transpose", keys, perm=[0, 1, 3, 2]))
+        scores = g.node("Softmax", g.node("Add", g.node("Mul", scores, scale), "mask"), axis=-1)
+        seen = g.node("Transpose", g.node("MatMul", scores, values), perm=[0, 2, 1, 3])
+        seen = g.node("Reshape", seen, g.constant([0, 0, c.width]))
+        x = g.node("Add", x, g.node("MatMul", seen, g.weight(block.out.weight.T)))
+        up = g.node("MatMul", g.norm(x, block.norm2), g.weight(block.up.weight.T))
+        x = g.node("Add", x, g.node("MatMul", g.node("Gelu", up, approximate="tanh"), g.weight(block.down.weight.T)))
+    # One place a row: gathered before the vocabulary, which is the widest product.
+    at = g.node("Unsqueeze", "at", one)
+    last = g.node("GatherND", x, at, batch_dims=1)
+    logits = g.node("MatMul", g.norm(last, model.norm), g.node("Transpose", embed, perm=[1, 0]))
+    g.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
+    g.nodes.append(helper.make_node("Concat", fresh, ["fresh"], axis=1))
+    info = helper.make_tensor_value_info
+    past = ["rows", 2 * c.layers, c.heads, "old", c.head_width]
+    inputs = [info("input_ids", TensorProto.INT64, ["rows", "new"]), info("places", TensorProto.INT64, ["rows", "new"]),
+              info("mask", TensorProto.FLOAT, ["rows", 1, "new", "all"]), info("past", TensorProto.FLOAT, past),
+              info("at", TensorProto.INT64, ["rows"])]
+    outputs = [info("logits", TensorProto.FLOAT, ["rows", c.vocabulary]),
+               info("fresh", TensorProto.FLOAT, past[:3] + ["new", c.head_width])]
+    made = helper.make_graph(g.nodes, "praetor-grm", inputs, outputs, g.weights)
+    made = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=9, producer_name="praetor")
+    onnx.checker.check_model(made, full_check=True)
+    return made.SerializeToString(deterministic=True)
+
+
+def check(data, model):
+    """The graph computes what the model computes, prefill and step, up to the half-precision weights."""
+    half = Decoder(model.c)
+    half.load_state_dict({k: v.half().float() for k, v in model.state_dict().items()})
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    ids = torch.randint(2, model.c.vocabulary, (2, 24))
+    old = torch.zeros(2, 2 * model.c.layers, model.c.heads, 8, model.c.head_width)
+    nothing = torch.zeros(2, 8, dtype=torch.bool)
+    for past, mask, at in ((old, causal(2, 24, nothing), torch.tensor([23, 7])), (torch.randn_like(old), causal(2, 24, ~nothing), torch.tensor([3, 0]))):
+        places = torch.arange(24).expand(2, 24)
+        with torch.no_grad():
+            wanted = half(ids, places, mask, past, at)
+        found = session.run(["logits", "fresh"], {"input_ids": ids.numpy(), "places": places.contiguous().numpy(),
+                            "mask": mask.contiguous().numpy(), "past": past.numpy(), "at": at.numpy()})
+        for a, b in zip(wanted, found):
+            assert np.abs(a.numpy() - b).max() < 1e-3, np.abs(a.numpy() - b).max()
+
+
+def verifier_table(entry):
+    lines = ["[verifier]", "# Written by models/training/grm/export.py; do not edit."]
+    for key, value in entry.items():
+        value = f'{{ file = "{value[0]}", sha256 = "{value[1]}" }}' if isinstance(value, tuple) else json.dumps(value)
+        lines.append(f"{key} = {value}")
+    return "\n".join(lines) + "\n"
+
+
+def ship(arm, out, models, enabled, reflect_below):
+    state = torch.load(out / f"{arm}.pt", weights_only=False)
+    model = Decoder(Config(**state["config"]))
+    model.load_state_dict(state["model"])
+    model.eval()
+    data = graph(model)
+    check(data, model)
+    assert len(data) < LARGEST, len(data)
+    (models / "grm").mkdir(exist_ok=True)
+    (models / "grm" / "decoder.onnx").write_bytes(data)
+    shutil.copy(out / "tokenizer.json", models / "grm" / "tokenizer.json")
+    figures = json.loads((out / "report.json").read_text("utf-8")).get(arm, {})
+    calibration = figures.get("calibration", {"slope": 1.0, "bias": 0.0})
+    digest = lambda name: hashlib.sha256((models / "grm" / name).read_bytes()).hexdigest()
+    entry = {"format": FORMAT, "file": "grm/decoder.onnx", "sha256": digest("decoder.onnx"),
+             "tokenizer": ("grm/tokenizer.json", digest("tokenizer.json")), "characters": CHARACTERS, "max_tokens": model.c.tokens,
+             "max_reflection": LONGEST, "layers": model.c.layers, "heads": model.c.heads, "head_width": model.c.head_width,
+             "slope_thousandths": round(calibration["slope"] * 1000), "bias_thousandths": round(calibration["bias"] * 1000),
+             "reflect_below": reflect_below, "enabled": enabled}
+    path = models / "manifest.toml"
+    text = re.sub(r"\n*\[verifier\].*", "", path.read_text("utf-8"), flags=re.S).rstrip("\n")
+    path.write_text(text + "\n\n" + verifier_table(entry), "utf-8")
+    Tokenizer.from_file(str(models / "grm" / "tokenizer.json"))
+    print(f"{arm}: {len(data):,} bytes, {sum(p.numel() for p in model.parameters()):,} parameters")
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument("arm")
+    args.add_argument("--out", type=Path, default=HERE.parent / "out" / "grm")
+    args.add_argument("--models", type=Path, default=MODELS, help="a folder with a manifest.toml")
+    args.add_argument("--enabled", action="store_true", help="on unless the configuration says otherwise")
+    args.add_argument("--reflect-below", type=float, default=0.9)
+    args = args.parse_args()
+    ship(args.arm, args.out, args.models, args.enabled, args.reflect_below)
+
+
+if __name__ == "__main__":
+    main()

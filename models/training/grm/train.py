@@ -1,0 +1,203 @@
+"""Trains the second pass: `python3 models/training/grm/train.py --arm merge`. Arms: sft (supervised only), grpo (GRPO only
+after the warm-up), merge (Merge Loss after it), first (first token only). Saves as it goes and resumes where it stopped."""
+import argparse
+import copy
+import json
+import math
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import report
+from data import few
+from losses import FIRST, LONGEST, Ids, first_token_loss, group_loss, supervised_loss
+from model import Config, Decoder, train_tokenizer
+
+ARMS = ("sft", "grpo", "merge", "first")
+
+
+class Data:
+    """The examples of a file, tokenised once."""
+
+    def __init__(self, path, tokenizer_path, vocabulary, tokens):
+        rows = [json.loads(line) for line in open(path, encoding="utf-8")]
+        if not tokenizer_path.exists():
+            train = [r for r in rows if r["split"] == "train"]
+            tokenizer = train_tokenizer([r["pra"] + r["reflection"] for r in train], vocabulary)
+            tokenizer.save(str(tokenizer_path))
+        self.tokenizer = Tokenizer.from_file(str(tokenizer_path))
+        self.ids = Ids(self.tokenizer)
+        for key in ("pra", "reflection"):
+            for row, encoded in zip(rows, self.tokenizer.encode_batch([r[key] for r in rows])):
+                row[key + "_ids"] = encoded.ids
+        fits = lambda r: len(r["pra_ids"]) + max(LONGEST, len(r["reflection_ids"])) + 2 <= tokens
+        self.left_out = sum(not fits(r) for r in rows)
+        self.rows = {split: [r for r in rows if r["split"] == split and fits(r)] for split in ("train", "dev", "test")}
+
+    def batch(self, rng, size):
+        """Examples of like length, so that little is padded."""
+        some = rng.sample(self.rows["train"], min(len(self.rows["train"]), size * 8))
+        some.sort(key=lambda r: len(r["pra_ids"]))
+        start = rng.randrange(max(1, len(some) - size))
+        return some[start:start + size]
+
+
+class Run:
+    """A model in training, with what is needed to go on where it stopped."""
+
+    def __init__(self, args, data, path):
+        self.args, self.data, self.path = args, data, path
+        config = Config(data.tokenizer.get_vocab_size(), args.width, args.layers, args.heads, args.tokens)
+        torch.manual_seed(args.seed)
+        self.model = Decoder(config)
+        decay = [p for p in self.model.parameters() if p.dim() > 1]
+        rest = [p for p in self.model.parameters() if p.dim() == 1]
+        groups = [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=args.rate, betas=(0.9, 0.98))
+        self.steps, self.seconds, self.seen, self.log = 0, 0.0, 0, []
+        if path.exists():
+            self.load(path)
+
+    def load(self, path, fresh=False):
+        state = torch.load(path, weights_only=False)
+        self.model.load_state_dict(state["model"])
+        if not fresh:
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.steps, self.seconds, self.seen, self.log = (state[k] for k in ("steps", "seconds", "seen", "log"))
+
+    def save(self):
+        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "steps": self.steps,
+                 "seconds": self.seconds, "seen": self.seen, "log": self.log, "config": self.model.c.sizes(), "args": vars(self.args)}
+        torch.save(state, self.path.with_suffix(".new"))
+        self.path.with_suffix(".new").rename(self.path)
+
+    def go(self, loss, seconds, total, rate):
+        """Steps until the time is up; `loss(rng)` gives a loss or None. The rate warms up and falls along a cosine."""
+        began, saved, start = time.time(), time.time(), self.seconds
+        while (now := start + time.time() - began) < seconds and self.steps < self.args.most_steps:
+            rng = random.Random(f"{self.args.seed}/{self.steps}")
+            share = min(1.0, now / max(total, 1e-9))
+            step_rate = rate * min(1.0, (self.steps + 1) / 30) * (0.05 + 0.95 * (1 + math.cos(math.pi * share)) / 2)
+            for group in self.optimiser.param_groups:
+                group["lr"] = step_rate
+            value = loss(rng)
+            if value is not None:
+                self.optimiser.zero_grad(set_to_none=True)
+                value.backward()
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+                self.optimiser.step()
+                self.log.append(float(value.detach()))
+            self.steps += 1
+            self.seconds = start + time.time() - began
+            if self.steps % 20 == 0:
+                recent = self.log[-20:] or [0.0]
+                print(f"{self.path.stem} step {self.steps} {self.seconds:.0f} s seen {self.seen} loss {sum(recent) / len(recent):.3f}", flush=True)
+            if time.time() - saved > self.args.save_every:
+                self.save()
+                saved = time.time()
+        self.save()
+
+
+def columns(batch):
+    return [r["pra_ids"] for r in batch], [r["reflection_ids"] for r in batch], [r["right"] for r in batch]
+
+
+def warm_up(run, seconds):
+    def loss(rng):
+        batch = run.data.batch(rng, run.args.batch)
+        run.seen += len(batch)
+        prompts, reflections, right = columns(batch)
+        return supervised_loss(run.model, run.data.ids, prompts, reflections, right)
+    run.go(loss, seconds, seconds, run.args.rate)
+
+
+def continue_arm(run, arm, warm, seconds, first):
+    """One arm after the warm-up that all arms share."""
+    if run.steps == 0:
+        run.load(warm, fresh=True)
+    reference = copy.deepcopy(run.model).eval()
+    reference.load_state_dict(torch.load(warm, weights_only=False)["model"])
+    data, ids, rewards = run.data, run.data.ids, []
+
+    def loss(rng):
+        batch = data.batch(rng, run.args.batch if arm in ("sft", "first") else run.args.groups)
+        run.seen += len(batch)
+        prompts, reflections, right = columns(batch)
+        if arm == "sft":
+            return supervised_loss(run.model, ids, prompts, reflections, right)
+        if arm == "first":
+            return first_token_loss(run.model, ids, prompts, right)
+        groups = []
+        for prompt, r in zip(prompts, right):
+            value, got = group_loss(run.model, reference, ids, prompt, r, first, rng)
+            rewards.append(float(got.mean()))
+            if value is not None:
+                groups.append(value / len(batch))
+        parts = groups + ([first_token_loss(run.model, ids, prompts, right)] if arm == "merge" else [])
+        return sum(parts) if parts else None
+
+    run.go(loss, seconds, seconds, run.args.rate * 0.3)
+    if rewards:
+        print(f"{arm}: mean reward {sum(rewards[:20]) / len(rewards[:20]):.3f} at first, {sum(rewards[-20:]) / len(rewards[-20:]):.3f} at last")
+
+
+def arguments():
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument("--arm", nargs="*", choices=ARMS, default=list(ARMS), help="none: the warm-up alone")
+    args.add_argument("--first", choices=FIRST, default="sampled", help="A' before a sampled R': the model's own, the gold's, or forced")
+    args.add_argument("--data", type=Path, default=HERE.parent / "out" / "grm" / "decisions.ndjson")
+    args.add_argument("--out", type=Path, default=HERE.parent / "out" / "grm")
+    args.add_argument("--warm-up", type=float, default=1500, help="seconds of supervised warm-up")
+    args.add_argument("--seconds", type=float, default=300, help="seconds of each arm")
+    for name, value in {"width": 128, "layers": 2, "heads": 4, "tokens": 640, "vocabulary": 8192, "batch": 8, "groups": 2, "seed": 7}.items():
+        args.add_argument(f"--{name}", type=int, default=value)
+    args.add_argument("--rate", type=float, default=1.5e-3)
+    args.add_argument("--save-every", type=float, default=60)
+    args.add_argument("--decode", type=int, default=200, help="how many decisions of a kind are reflected on in the report")
+    args.add_argument("--corrupted", type=int, default=1000, help="how many corrupted decisions the report looks at")
+    args.add_argument("--most-steps", type=int, default=10**9)
+    args.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args.add_argument("--program", nargs="+", default=["cargo", "run", "--quiet", "--"], help="the program, for a smoke run")
+    args.add_argument("--smoke", action="store_true", help="all arms for seconds on the examples, in a temporary folder")
+    return args.parse_args()
+
+
+def run(args):
+    if args.device != "cpu":
+        torch.set_default_device(args.device)
+    args.out.mkdir(parents=True, exist_ok=True)
+    data = Data(args.data, args.out / "tokenizer.json", args.vocabulary, args.tokens)
+    print({k: len(v) for k, v in data.rows.items()}, "left out", data.left_out, "vocabulary", data.tokenizer.get_vocab_size(), flush=True)
+    warm = args.out / "warm.pt"
+    base = Run(args, data, warm)
+    print(sum(p.numel() for n, p in base.model.named_parameters() if not n.startswith(("embed", "place"))), "parameters beside embeddings")
+    warm_up(base, args.warm_up)
+    for arm in args.arm:
+        name = arm if arm in ("sft", "first") or args.first == "sampled" else f"{arm}-{args.first}"
+        one = Run(args, data, args.out / f"{name}.pt")
+        continue_arm(one, arm, warm, args.seconds, args.first)
+    report.write(args.out, data, args)
+
+
+def main():
+    args = arguments()
+    if not args.smoke:
+        return run(args)
+    with tempfile.TemporaryDirectory() as folder:
+        args.out, args.warm_up, args.seconds, args.decode = Path(folder), 25, 8, 16
+        args.data = Path(folder) / "few.ndjson"
+        few(args.data, args.program)
+        args.width, args.layers, args.heads, args.vocabulary = 64, 2, 2, 2048
+        run(args)
+        print("smoke run: every arm stepped, and the report was written")
+
+
+if __name__ == "__main__":
+    main()
