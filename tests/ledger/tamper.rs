@@ -186,6 +186,24 @@ async fn a_true_database_holds_and_so_do_its_bundle_and_receipts() {
 }
 
 #[tokio::test]
+async fn an_erasure_leaves_every_proof_valid() {
+    let scene = Scene::new().await;
+    let erased = scene.praetor(&["erase", "--subject", "buyer-20", "--reason", "asked for"]);
+    assert!(erased.status.success(), "{}", String::from_utf8_lossy(&erased.stderr));
+    // Its leaf may wait for transactions of other tests.
+    scene.append(300, 301).await;
+    assert_eq!(scene.findings(), []);
+    let report = scene.praetor(&["audit", "verify", "--format", "json"]).stdout;
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!((&report["erased"], &report["leaves"]["erasure"], &report["size"]), (&json!(1), &json!(1), &json!(302)));
+    let receipt = scene.praetor(&["audit", "receipt", "dec_00000020"]);
+    assert_eq!(receipt.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&receipt.stderr).contains("`praetor audit inclusion` still proves the leaf"));
+    assert!(scene.praetor(&["audit", "inclusion", "dec_00000020"]).status.success());
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn an_edited_payload_or_column_is_found() {
     let scene = Scene::new().await;
     scene
