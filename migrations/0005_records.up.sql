@@ -88,6 +88,13 @@ CREATE TABLE praetor.records (
 );
 CREATE INDEX records_kind ON praetor.records (tenant, kind, seq);
 
+-- What is sealed cannot be packed any more: no time is lost in trying.
+ALTER TABLE praetor.decisions ALTER sealed SET STORAGE EXTERNAL;
+ALTER TABLE praetor.traces ALTER sealed SET STORAGE EXTERNAL;
+ALTER TABLE praetor.cases ALTER sealed SET STORAGE EXTERNAL;
+ALTER TABLE praetor.rejections ALTER sealed SET STORAGE EXTERNAL, ALTER sealed_errors SET STORAGE EXTERNAL;
+ALTER TABLE praetor.records ALTER sealed SET STORAGE EXTERNAL;
+
 SELECT praetor.append_only(t), praetor.isolate(t)
     FROM unnest(ARRAY['praetor.decisions', 'praetor.traces', 'praetor.case_keys', 'praetor.cases',
                       'praetor.rejection_keys', 'praetor.rejections', 'praetor.records']::regclass[]) AS t;

@@ -27,6 +27,15 @@ pub struct Sequencer {
     key_file: PathBuf,
     origin: String,
     tree: Tree,
+    moved: Option<Moved>,
+}
+
+/// A look at all leaves on a cluster that counts transactions anew, while it goes on.
+struct Moved {
+    /// What was settled when it began.
+    horizon: String,
+    /// How far it has come.
+    seq: i64,
 }
 
 /// Up to where leaves are settled, and by which cluster's counter of transactions.
@@ -46,7 +55,6 @@ struct Pending {
     commitment: Vec<u8>,
     /// All transactions before this one are settled.
     horizon: String,
-    system_id: i64,
 }
 
 impl Sequencer {
@@ -57,6 +65,7 @@ impl Sequencer {
             key_file: store.log_key.clone(),
             origin: store.origin.clone(),
             tree: Tree::default(),
+            moved: None,
         }
     }
 
@@ -95,9 +104,17 @@ impl Sequencer {
                      SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
                      SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('praetor sequencer', 0))";
         let mut tx = begin_statement(&self.pool, begin.to_owned()).await?;
-        let edge = edge(&mut tx).await?;
-        let batch = pending(&mut tx, &edge).await?;
-        let Some(last) = batch.last() else { return Ok(0) };
+        let system_id = system_id(&mut tx).await?;
+        let edge = edge(&mut tx, system_id).await?;
+        let moved = (system_id != edge.system_id).then_some(&self.moved);
+        let batch = match moved {
+            None => pending(&mut tx, &edge).await?,
+            Some(begun) => unplaced(&mut tx, begun.as_ref().map_or(0, |moved| moved.seq)).await?,
+        };
+        let Some(last) = batch.last() else {
+            self.moved = None;
+            return Ok(0);
+        };
         let mut tree = self.tree_at(&mut tx, &edge).await?;
         let mut entries = (Vec::new(), Vec::new(), Vec::new());
         let mut nodes = (Vec::new(), Vec::new(), Vec::new());
@@ -118,28 +135,27 @@ impl Sequencer {
         }
         // Read after the leaves are taken: see `KeyFile`.
         let keys = self.keys(edge.note.as_deref())?;
-        let moved = last.system_id != edge.system_id;
+        // On a cluster that counts transactions anew, all leaves are looked at; only then does its counter rule.
+        let horizon = moved.and_then(Option::as_ref).map_or(&last.horizon, |moved| &moved.horizon);
+        let looking =
+            (moved.is_some() && batch.len() == BATCH).then(|| Moved { horizon: horizon.clone(), seq: last.seq });
+        let (upto_xid, upto_seq, system_id) = match (moved, &looking) {
+            (None, _) => (last.xid.clone(), last.seq, system_id),
+            (Some(_), None) => (horizon.clone(), 0, system_id),
+            (Some(_), Some(_)) => (edge.upto_xid, edge.upto_seq, edge.system_id),
+        };
         let checkpoint = Checkpoint { origin: self.origin.clone(), size: tree.size(), root: tree.root() };
         let next = Edge {
             size: signed(tree.size()),
             note: Some(checkpoint.sign(keys.signers())?.to_string()),
             root: tree.root().as_bytes().to_vec(),
-            // On a cluster that counts transactions anew, all leaves are looked at once; only then does its counter rule.
-            upto_xid: match (moved, batch.len() < BATCH) {
-                (false, _) => last.xid.clone(),
-                (true, true) => last.horizon.clone(),
-                (true, false) => edge.upto_xid,
-            },
-            upto_seq: match (moved, batch.len() < BATCH) {
-                (false, _) => last.seq,
-                (true, true) => 0,
-                (true, false) => edge.upto_seq,
-            },
-            system_id: if moved && batch.len() == BATCH { edge.system_id } else { last.system_id },
+            upto_xid,
+            upto_seq,
+            system_id,
         };
         insert_checkpoint(&mut tx, &next).await?;
         commit(tx).await?;
-        self.tree = tree;
+        (self.tree, self.moved) = (tree, looking);
         Ok(batch.len())
     }
 
@@ -175,7 +191,15 @@ impl Sequencer {
     }
 }
 
-async fn edge(tx: &mut PgTransaction<'_>) -> Result<Edge, StoreError> {
+/// Which cluster this is.
+async fn system_id(tx: &mut PgTransaction<'_>) -> Result<i64, StoreError> {
+    sqlx::query_scalar!(r#"SELECT system_identifier AS "id!" FROM pg_control_system()"#)
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(StoreError::query("ask which cluster this is"))
+}
+
+async fn edge(tx: &mut PgTransaction<'_>, system_id: i64) -> Result<Edge, StoreError> {
     let last = sqlx::query_as!(
         Edge,
         r#"SELECT size, root, note AS "note?", upto_xid::text AS "upto_xid!", upto_seq, system_id
@@ -185,45 +209,42 @@ async fn edge(tx: &mut PgTransaction<'_>) -> Result<Edge, StoreError> {
     .await
     .map_err(StoreError::query("read the last checkpoint"))?;
     let root = Hash::empty_root().as_bytes().to_vec();
-    Ok(last.unwrap_or(Edge { size: 0, root, note: None, upto_xid: "0".into(), upto_seq: 0, system_id: 0 }))
+    Ok(last.unwrap_or(Edge { size: 0, root, note: None, upto_xid: "0".into(), upto_seq: 0, system_id }))
 }
 
 /// The next batch: what is committed, comes after all that has a place, and before which nothing can be committed any
-/// more. On a cluster that is not the one that counted, whatever has no place.
+/// more.
 async fn pending(tx: &mut PgTransaction<'_>, edge: &Edge) -> Result<Vec<Pending>, StoreError> {
-    let system_id = sqlx::query_scalar!(r#"SELECT system_identifier AS "id!" FROM pg_control_system()"#)
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(StoreError::query("ask which cluster this is"))?;
-    let batch = if system_id == edge.system_id {
-        sqlx::query_as!(
-            Pending,
-            r#"SELECT l.seq, l.xid::text AS "xid!", l.commitment, $3::bigint AS "system_id!",
-                      pg_snapshot_xmin(pg_current_snapshot())::text AS "horizon!"
-               FROM praetor.leaves l
-               WHERE (l.xid, l.seq) > ($1::text::xid8, $2) AND l.xid < pg_snapshot_xmin(pg_current_snapshot())
-                 AND NOT EXISTS (SELECT FROM praetor.log_entries e WHERE e.seq = l.seq)
-               ORDER BY l.xid, l.seq LIMIT 256"#,
-            edge.upto_xid,
-            edge.upto_seq,
-            system_id,
-        )
-        .fetch_all(&mut **tx)
-        .await
-    } else {
-        sqlx::query_as!(
-            Pending,
-            r#"SELECT l.seq, l.xid::text AS "xid!", l.commitment, $1::bigint AS "system_id!",
-                      pg_snapshot_xmin(pg_current_snapshot())::text AS "horizon!"
-               FROM praetor.leaves l
-               WHERE NOT EXISTS (SELECT FROM praetor.log_entries e WHERE e.seq = l.seq)
-               ORDER BY l.seq LIMIT 256"#,
-            system_id,
-        )
-        .fetch_all(&mut **tx)
-        .await
-    };
-    batch.map_err(StoreError::query("read the pending leaves"))
+    sqlx::query_as!(
+        Pending,
+        r#"SELECT l.seq, l.xid::text AS "xid!", l.commitment,
+                  pg_snapshot_xmin(pg_current_snapshot())::text AS "horizon!"
+           FROM praetor.leaves l
+           WHERE (l.xid, l.seq) > ($1::text::xid8, $2) AND l.xid < pg_snapshot_xmin(pg_current_snapshot())
+             AND NOT EXISTS (SELECT FROM praetor.log_entries e WHERE e.seq = l.seq)
+           ORDER BY l.xid, l.seq LIMIT 256"#,
+        edge.upto_xid,
+        edge.upto_seq,
+    )
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(StoreError::query("read the pending leaves"))
+}
+
+/// The next batch on a cluster that is not the one that counted: whatever has no place.
+async fn unplaced(tx: &mut PgTransaction<'_>, after: i64) -> Result<Vec<Pending>, StoreError> {
+    sqlx::query_as!(
+        Pending,
+        r#"SELECT l.seq, l.xid::text AS "xid!", l.commitment,
+                  pg_snapshot_xmin(pg_current_snapshot())::text AS "horizon!"
+           FROM praetor.leaves l
+           WHERE l.seq > $1 AND NOT EXISTS (SELECT FROM praetor.log_entries e WHERE e.seq = l.seq)
+           ORDER BY l.seq LIMIT 256"#,
+        after,
+    )
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(StoreError::query("read the pending leaves"))
 }
 
 async fn insert_entries(

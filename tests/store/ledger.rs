@@ -151,7 +151,7 @@ async fn a_dump_restored_on_a_cluster_that_counts_anew_loses_no_leaf() {
     let records = own(&store);
     records.record(&(0..10).map(decision).collect::<Vec<_>>()).await.unwrap();
     assert_eq!(sequence(&mut Sequencer::new(&store), &store).await, 10);
-    records.record(&(10..20).map(decision).collect::<Vec<_>>()).await.unwrap();
+    records.record(&(10..600).map(decision).collect::<Vec<_>>()).await.unwrap();
     // As after a restore: numbers of transactions from elsewhere, all of them far ahead of this cluster's.
     let mut admin = database.session("postgres", &database.name).await;
     admin
@@ -164,13 +164,13 @@ async fn a_dump_restored_on_a_cluster_that_counts_anew_loses_no_leaf() {
         )
         .await
         .unwrap();
-    records.record(&[decision(20)]).await.unwrap();
+    records.record(&[decision(600)]).await.unwrap();
     let mut sequencer = Sequencer::new(&store);
-    assert_eq!(sequencer.drain().await.unwrap(), 11);
-    records.record(&[decision(21)]).await.unwrap();
+    assert_eq!(sequencer.drain().await.unwrap(), 591);
+    records.record(&[decision(601)]).await.unwrap();
     assert_eq!(sequence(&mut sequencer, &store).await, 1);
     let last = store.log().latest().await.unwrap().unwrap();
-    assert_eq!(last.size, 22);
+    assert_eq!(last.size, 602);
     close(store, database).await;
 }
 
