@@ -4,9 +4,7 @@
 use serde::Serialize;
 
 use super::ReplayError;
-use crate::ledger::{
-    Checkpoint, Kind, LedgerError, PublicKey, SignedCheckpoint, inclusion, inclusion_tiles, leaf_hash, verify_inclusion,
-};
+use crate::ledger::{Checkpoint, Kind, PublicKey, SignedCheckpoint, leaf_hash, verify_inclusion};
 use crate::store::{Log, StoreError, TenantStore};
 
 /// Where a record stands in the log.
@@ -68,10 +66,15 @@ impl Prover {
             }
         }
         let Some(checkpoint) = self.checkpoint.as_ref().filter(|c| c.size > index) else { return Ok(Proven::Pending) };
-        let tiles = self.log.tiles(&inclusion_tiles(index, checkpoint.size).map_err(StoreError::from)?).await?;
-        let proved = inclusion(index, checkpoint.size, &tiles).and_then(|proof| {
-            verify_inclusion(&leaf_hash(leaf.commitment.as_bytes()), index, checkpoint.size, &proof, &checkpoint.root)
-        });
+        let proved = match self.log.inclusion(index, checkpoint.size).await {
+            Ok(proof) => {
+                let leaf = leaf_hash(leaf.commitment.as_bytes());
+                verify_inclusion(&leaf, index, checkpoint.size, &proof, &checkpoint.root)
+            }
+            // The tiles are not what the log's size says.
+            Err(StoreError::Ledger(error)) => Err(error),
+            Err(error) => return Err(error.into()),
+        };
         Ok(match proved {
             Ok(()) => Proven::Included(Inclusion {
                 log: checkpoint.origin.clone(),
@@ -79,8 +82,7 @@ impl Prover {
                 size: checkpoint.size,
                 root: checkpoint.root.to_string(),
             }),
-            Err(error @ (LedgerError::ProofFails | LedgerError::MissingTile { .. })) => Proven::Not(error.to_string()),
-            Err(error) => return Err(StoreError::from(error).into()),
+            Err(error) => Proven::Not(error.to_string()),
         })
     }
 }
