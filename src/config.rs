@@ -1,5 +1,7 @@
 //! The configuration: one typed struct, filled from `praetor.toml`, then `PRAETOR_*` variables, then flags.
 
+mod serve;
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -8,6 +10,8 @@ use crate::judge::{Device, JudgeConfig, SecondPassMode};
 use crate::lang::Lang;
 use crate::store::{RetentionYears, StoreConfig, TenantId, default_data_dir};
 use crate::witness::WitnessConfig;
+
+pub use serve::ServeConfig;
 
 /// Everything a command may need to know.
 #[derive(Debug, Clone)]
@@ -28,6 +32,8 @@ pub struct Config {
     pub retention: RetentionYears,
     /// Who witnesses the ledger.
     pub witness: Option<WitnessConfig>,
+    /// The HTTP service.
+    pub serve: ServeConfig,
     /// The language of what people read.
     pub lang: Lang,
 }
@@ -62,6 +68,7 @@ struct File {
     lang: Option<Lang>,
     judge: Option<JudgeConfig>,
     calibration: CalibrationFile,
+    serve: Option<ServeConfig>,
 }
 
 /// `[witness]` of `praetor.toml`, or PRAETOR_WITNESS_URL and PRAETOR_WITNESS_KEY.
@@ -188,6 +195,7 @@ impl Config {
             witness: witness(file.witness)?,
             tenant: args.tenant.clone().or(file.tenant).unwrap_or_default(),
             calibration,
+            serve: file.serve.unwrap_or_default(),
             lang: args.lang.or(file.lang).unwrap_or_else(Lang::of_environment),
         })
     }

@@ -1,6 +1,8 @@
 //! Praetor: rule-driven arbitration of e-commerce after-sale disputes.
 //!
 //! Without the feature `full` only what proves a bundle is built: `audit`, `ledger` and `lang`.
+#[cfg(feature = "full")]
+pub mod api;
 pub mod audit;
 #[cfg(feature = "full")]
 pub mod calibrate;
@@ -24,6 +26,8 @@ pub mod ledger;
 pub mod nodes;
 #[cfg(feature = "full")]
 pub mod pipeline;
+#[cfg(feature = "full")]
+pub mod record;
 #[cfg(feature = "full")]
 pub mod replay;
 #[cfg(feature = "full")]

@@ -2,6 +2,7 @@
 //! A new area is a folder here and a `mod` line below.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod calibrate;
 mod case;
 mod eval;

@@ -10,16 +10,15 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc;
 
-use super::gate::enter;
 use super::input::{Input, Raw};
-use super::{EXIT_INTERRUPTED, EXIT_REFUSED, open_pipeline, render, witnessed};
+use super::{EXIT_INTERRUPTED, EXIT_REFUSED, open_pipeline, open_store, render, witnessed};
 use crate::case::{Case, CaseErrors, Timestamp};
 use crate::config::Config;
 use crate::decision::Outcome;
 use crate::lang::Lang;
 use crate::pipeline::{Decided, Pipeline};
-use crate::replay;
-use crate::store::{NewDecision, NewRejection, Store, TenantStore};
+use crate::record::stored;
+use crate::store::{NewRejection, TenantStore};
 
 /// Arguments of `praetor adjudicate`.
 #[derive(Debug, clap::Args)]
@@ -91,22 +90,6 @@ pub(super) async fn run(args: &AdjudicateArgs, config: &Config) -> anyhow::Resul
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
     }
     Ok(if tally.refused > 0 { ExitCode::from(EXIT_REFUSED) } else { ExitCode::SUCCESS })
-}
-
-/// Opens the database, migrates a private one, and keeps what decisions pin.
-async fn open_store(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Store> {
-    let store = Store::open(&config.store).await?;
-    if store.is_private() {
-        store.migrate().await?;
-    }
-    if let Err(refused) = witnessed::guard(&store, config).await {
-        store.close().await?;
-        return Err(refused);
-    }
-    let kept = replay::keep(&store, pipeline, &config.models).await;
-    kept.context("cannot write; is the database migrated (praetor db migrate)?")?;
-    enter(&store.tenant(&config.tenant), pipeline).await?;
-    Ok(store)
 }
 
 /// A bar by bytes, on a terminal only.
@@ -221,27 +204,6 @@ async fn record(store: &TenantStore, source: &str, batch: &[Raw], tickets: &[Tic
     store.record(&decisions).await?;
     store.reject(&rejections).await?;
     Ok(())
-}
-
-fn stored(case: &Case, decided: &Decided) -> anyhow::Result<NewDecision> {
-    let d = &decided.decision;
-    let hash: [u8; 32] =
-        hex::decode(&d.case_hash)?.try_into().map_err(|_| anyhow::anyhow!("a case hash has 32 bytes"))?;
-    Ok(NewDecision {
-        id: d.id.clone(),
-        subject: case.subject().to_owned(),
-        ticket_id: d.ticket_id.clone(),
-        case_hash: hash,
-        case: case.canonical().to_vec(),
-        outcome: d.outcome.as_str().to_owned(),
-        sop_id: d.sop.id.clone(),
-        sop_version: d.sop.version.map(i32::try_from).transpose()?,
-        remedy_kind: Some(d.remedy.proposal.kind.clone()),
-        refund_fen: Some(d.remedy.proposal.refund_fen),
-        compensation_fen: Some(d.remedy.proposal.compensation_fen),
-        body: d.canonical()?,
-        trace: decided.trace.canonical()?,
-    })
 }
 
 fn print(format: Format, lang: Lang, source: &str, batch: &[Raw], tickets: &[Ticket]) -> anyhow::Result<()> {

@@ -13,12 +13,14 @@ mod eval;
 mod explain;
 mod gate;
 mod input;
+mod key;
 mod pra;
 mod questions;
 mod records;
 mod render;
 mod replay;
 mod replay_report;
+mod serve;
 mod show;
 mod sop;
 mod sop_diff;
@@ -35,6 +37,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::config::{Config, ConfigArgs};
 use crate::judge::Judge;
 use crate::pipeline::Pipeline;
+use crate::store::Store;
 
 /// Exit code when everything ran but some input was refused.
 pub(crate) const EXIT_REFUSED: u8 = 3;
@@ -79,6 +82,10 @@ enum Command {
     Calibrate(calibrate::CalibrateArgs),
     /// Check, test and print the rules
     Sop(sop::SopArgs),
+    /// Serve decisions over HTTP
+    Serve(serve::ServeArgs),
+    /// Make, list and revoke the keys of the HTTP service
+    Key(key::KeyArgs),
     /// Make a subject's data unreadable for good; what proves the decisions stays
     Erase(erase::EraseArgs),
     /// Keep a subject's data from being erased or set aside
@@ -149,6 +156,8 @@ async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Command::Erase(args) => erase::erase(&args, &config, &mut out).await,
         Command::Hold(args) => erase::hold(&args, &config, &mut out).await,
         Command::Db(args) => db::run(&args, &config, &mut out).await,
+        Command::Serve(args) => serve::run(&args, &config).await,
+        Command::Key(args) => key::run(&args, &config, &mut out).await,
         Command::Doctor => doctor::run(&config, &mut out).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "praetor", &mut out);
@@ -163,6 +172,28 @@ async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 fn named(matches: &ArgMatches, option: &str) -> bool {
     let source = matches.subcommand().and_then(|(_, command)| command.value_source(option));
     source == Some(ValueSource::CommandLine)
+}
+
+/// Opens the database; a private one is brought up to date.
+async fn open_database(config: &Config) -> anyhow::Result<Store> {
+    let store = Store::open(&config.store).await?;
+    if store.is_private() {
+        store.migrate().await?;
+    }
+    Ok(store)
+}
+
+/// Opens the database to write, unless a witness saw more of the ledger than it holds, and keeps what decisions pin.
+async fn open_store(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Store> {
+    let store = open_database(config).await?;
+    if let Err(refused) = witnessed::guard(&store, config).await {
+        store.close().await?;
+        return Err(refused);
+    }
+    let kept = crate::replay::keep(&store, pipeline, &config.models).await;
+    kept.context("cannot write; is the database migrated (praetor db migrate)?")?;
+    gate::enter(&store.tenant(&config.tenant), pipeline).await?;
+    Ok(store)
 }
 
 /// Opens rules and models, behind the certificate's gate.

@@ -138,6 +138,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// True if the database does not answer at present: the same call may succeed later.
+    pub fn is_unavailable(&self) -> bool {
+        let source = match self {
+            Self::Connect { .. } => return true,
+            Self::Query { source, .. } => source.downcast_ref::<sqlx::Error>(),
+            _ => None,
+        };
+        match source {
+            Some(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_)) => {
+                true
+            }
+            // operator intervention (57P01 to 57P03), connection exceptions, too many connections
+            Some(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300")
+            }
+            _ => false,
+        }
+    }
+
     /// Sorts a driver error that came up while doing `what`.
     pub(super) fn query(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| {

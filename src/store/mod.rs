@@ -15,6 +15,8 @@
 //! 3. that folder is the new `.sqlx`; the committed one is current if and only if both hold the same files;
 //! 4. touch this file again: cargo does not track those variables.
 
+mod answers;
+mod api_keys;
 mod artifacts;
 mod config;
 pub mod embedded;
@@ -24,6 +26,7 @@ mod export;
 mod keys;
 mod kms;
 mod leaves;
+mod list;
 mod log;
 mod migrate;
 mod model;
@@ -49,12 +52,15 @@ use config::{Address, As};
 use embedded::{Cluster, EmbeddedError, Left};
 
 pub use crate::ledger::Kind as RecordKind;
+pub use answers::{Answered, Once};
+pub use api_keys::{ApiKeyRow, FoundApiKey, NewApiKey};
 pub use artifacts::NewArtifact;
 pub use config::{StoreConfig, default_data_dir};
 pub use erase::{Hold, Whose};
 pub use error::{Source, StoreError};
 pub use export::{DecisionColumns, KeptRecord, LeafContent, LeafRecord};
 pub use kms::{FileKms, Kms, KmsError, Wrapped};
+pub use list::{DecisionFilter, DecisionRow};
 pub use log::{Leaf, Log, StoredCheckpoint};
 pub use model::{
     Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, Recorded, Rows, Status, StoredDecision,
@@ -123,6 +129,17 @@ impl Store {
             tenant: tenant.clone(),
             month: Arc::clone(&self.month),
         }
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query!("SELECT 1 AS one").fetch_one(&self.pool).await.map_err(StoreError::query("answer"))?;
+        Ok(())
+    }
+
+    /// Connections that are open, and those of them that are idle.
+    pub fn connections(&self) -> (u32, u32) {
+        (self.pool.size(), u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX))
     }
 
     /// All tenants.

@@ -26,19 +26,30 @@ impl TenantStore {
         if decisions.is_empty() {
             return Ok(Recorded::default());
         }
+        let mut tx = self.begin(Intent::Write).await?;
+        let recorded = self.record_in(&mut tx, decisions).await?;
+        commit(tx).await?;
+        Ok(recorded)
+    }
+
+    /// Records decisions within a transaction that does more.
+    pub(super) async fn record_in(
+        &self,
+        tx: &mut PgTransaction<'_>,
+        decisions: &[NewDecision],
+    ) -> Result<Recorded, StoreError> {
         // One order for everybody, so that two writers of the same ids wait for each other and never deadlock.
         let mut order: Vec<&NewDecision> = decisions.iter().collect();
         order.sort_by(|a, b| a.id.cmp(&b.id));
 
-        let mut tx = self.begin(Intent::Write).await?;
-        let keys = self.keys(&mut tx, order.iter().map(|d| d.subject.as_str())).await?;
+        let keys = self.keys(tx, order.iter().map(|d| d.subject.as_str())).await?;
         let key_of = |d: &NewDecision| keys.get(&d.subject).ok_or(StoreError::Raced);
         let mut leaves = Vec::with_capacity(order.len());
         for d in &order {
             let parts = parts([("body", d.body.as_slice()), ("trace", d.trace.as_slice())]);
             leaves.push(NewLeaf { id: &d.id, key: key_of(d)?, parts });
         }
-        let added = self.insert_leaves(&mut tx, Kind::Decision, &leaves).await?;
+        let added = self.insert_leaves(tx, Kind::Decision, &leaves).await?;
         let by_id: HashMap<&str, &NewDecision> = order.iter().rev().map(|d| (d.id.as_str(), *d)).collect();
         let mut fresh = Vec::with_capacity(added.len());
         for (id, seq) in &added {
@@ -46,11 +57,10 @@ impl TenantStore {
             fresh.push(Fresh { seq: *seq, new, key: key_of(new)? });
         }
         if !fresh.is_empty() {
-            self.insert_cases(&mut tx, &fresh).await?;
-            self.insert_decisions(&mut tx, &fresh).await?;
-            self.insert_traces(&mut tx, &fresh).await?;
+            self.insert_cases(tx, &fresh).await?;
+            self.insert_decisions(tx, &fresh).await?;
+            self.insert_traces(tx, &fresh).await?;
         }
-        commit(tx).await?;
         Ok(recorded(added.len(), decisions.len()))
     }
 

@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("audit", &["lang", "ledger"]),
     ("witness", &["lang", "ledger"]),
     ("store", &["lang", "case", "decision", "ledger"]),
+    ("record", &["lang", "case", "decision", "pipeline", "store"]),
     // Joins what each module to its left wants configured.
     ("config", &["lang", "case", "sop", "judge", "pipeline", "witness", "store"]),
     ("review", &["lang", "config", "case", "decision", "store"]),
@@ -45,6 +46,7 @@ const EDGE: &[&str] = &[
     "ledger",
     "witness",
     "store",
+    "record",
     "review",
     "calibrate",
     "replay",
@@ -65,6 +67,7 @@ const CLI: &[&str] = &[
     "audit",
     "witness",
     "store",
+    "record",
     "review",
     "eval",
     "calibrate",

@@ -1,0 +1,42 @@
+//! The routes: which path is served by which handler.
+
+pub(super) mod decisions;
+pub(super) mod health;
+pub(super) mod keys;
+mod page;
+pub(super) mod proofs;
+pub(super) mod rules;
+
+use actix_web::{HttpResponse, web};
+
+use super::error::ApiError;
+use super::guard::{delete, get, open, post};
+
+/// Registers everything.
+pub(super) fn configure(app: &mut web::ServiceConfig) {
+    app.service(resource("/healthz", "GET").route(open(health::alive)))
+        .service(resource("/readyz", "GET").route(open(health::ready)))
+        .service(resource("/metrics", "GET").route(open(health::metrics)))
+        .service(resource("/openapi.json", "GET").route(open(health::contract)))
+        .service(resource("/docs", "GET").route(open(health::docs)))
+        .service(
+            web::scope("/v1")
+                .service(resource("/decisions", "GET, POST").route(post(decisions::create)).route(get(decisions::list)))
+                .service(resource("/decisions/{id}", "GET").route(get(decisions::show)))
+                .service(resource("/decisions/{id}/trace", "GET").route(get(decisions::trace)))
+                .service(resource("/decisions/{id}/explanation", "GET").route(get(decisions::explanation)))
+                .service(resource("/decisions/{id}/receipt", "GET").route(get(proofs::receipt)))
+                .service(resource("/audit/checkpoint", "GET").route(get(proofs::checkpoint)))
+                .service(resource("/keys", "GET, POST").route(post(keys::create)).route(get(keys::list)))
+                .service(resource("/keys/{id}", "DELETE").route(delete(keys::revoke)))
+                .service(resource("/sops", "GET").route(get(rules::list)))
+                .service(resource("/sops/{id}", "GET").route(get(rules::show))),
+        )
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::NotFound) }));
+}
+
+/// A path; methods it does not serve are told apart from a missing path.
+fn resource(path: &str, allow: &'static str) -> actix_web::Resource {
+    let other = move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow }) };
+    web::resource(path.to_owned()).default_service(web::to(other))
+}

@@ -1,0 +1,56 @@
+//! Lists come in pages: at most so many items, and a cursor to the next.
+
+use serde::Serialize;
+
+use super::super::error::ApiError;
+
+/// Items of a page unless the client says otherwise.
+const DEFAULT: u16 = 50;
+
+/// Items of a page at most.
+const MOST: u16 = 200;
+
+/// A page of a list.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Page<T> {
+    /// The items.
+    items: Vec<T>,
+    /// Where the next page begins; null on the last.
+    next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page from one row more than it holds: the surplus row says that there is a next page.
+    pub(super) fn of(mut rows: Vec<T>, limit: u16, seq: impl Fn(&T) -> i64) -> Self {
+        let more = rows.len() > usize::from(limit);
+        rows.truncate(usize::from(limit));
+        let next_cursor = rows.last().filter(|_| more).map(|last| format!("{:016x}", seq(last)));
+        Self { items: rows, next_cursor }
+    }
+
+    /// Each item in another form.
+    pub(super) fn map<U>(self, form: impl Fn(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(form).collect(), next_cursor: self.next_cursor }
+    }
+}
+
+/// Reads `limit`.
+pub(super) fn limit(text: Option<&str>) -> Result<u16, ApiError> {
+    let Some(text) = text else { return Ok(DEFAULT) };
+    text.parse().ok().filter(|n| (1..=MOST).contains(n)).ok_or_else(|| {
+        ApiError::parameter(
+            "limit",
+            text,
+            format!("应为 1 至 {MOST} 的整数"),
+            format!("is an integer from 1 to {MOST}"),
+        )
+    })
+}
+
+/// Reads `cursor`.
+pub(super) fn read_cursor(text: &str) -> Result<i64, ApiError> {
+    let plain = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    plain.then(|| i64::from_str_radix(text, 16).ok()).flatten().ok_or_else(|| {
+        ApiError::parameter("cursor", text, "应为上一页的 next_cursor", "is the next_cursor of the page before")
+    })
+}

@@ -1,0 +1,99 @@
+//! What every handler shares: the way into the pipeline, the store, the limits.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::auth::Caller;
+use super::error::ApiError;
+use super::queue::Adjudicator;
+use crate::pipeline::Pipeline;
+use crate::store::Store;
+
+/// What every handler shares.
+#[derive(Debug)]
+pub(super) struct AppState {
+    /// Rules and pins of the pipeline.
+    pub pipeline: Arc<Pipeline>,
+    /// The records.
+    pub store: Arc<Store>,
+    /// Requests a second.
+    pub limits: RateLimits,
+    /// How long a request may take.
+    pub deadline: Duration,
+    /// Where `/metrics` comes from.
+    pub metrics: PrometheusHandle,
+    /// When each key's last use was written down.
+    uses: Mutex<HashMap<String, Instant>>,
+    /// The way into the pipeline. The last field: when its thread ends, all else here has been let go.
+    pub adjudicator: Adjudicator,
+}
+
+/// A key's last use is written at most this often.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+
+impl AppState {
+    /// State over opened parts.
+    pub(super) fn new(
+        adjudicator: Adjudicator,
+        pipeline: Arc<Pipeline>,
+        store: Arc<Store>,
+        limits: RateLimits,
+        deadline: Duration,
+        metrics: PrometheusHandle,
+    ) -> Self {
+        Self { pipeline, store, limits, deadline, metrics, uses: Mutex::default(), adjudicator }
+    }
+
+    /// Writes down that a key was used, now and then. A failure costs the note, not the request.
+    pub(super) async fn note_use(&self, key_id: &str) {
+        if self.is_due(key_id)
+            && let Err(error) = self.store.note_key_use(key_id).await
+        {
+            tracing::warn!(%error, "a key's last use is not noted");
+        }
+    }
+
+    fn is_due(&self, key_id: &str) -> bool {
+        let now = Instant::now();
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = uses.get(key_id).is_none_or(|at| now.duration_since(*at) >= USE_NOTED_EVERY);
+        if due {
+            uses.insert(key_id.to_owned(), now);
+        }
+        due
+    }
+}
+
+/// Requests a second of a key and of a tenant, each with a burst of one second's worth.
+#[derive(Debug)]
+pub(super) struct RateLimits {
+    per_key: DefaultKeyedRateLimiter<String>,
+    per_tenant: DefaultKeyedRateLimiter<String>,
+}
+
+impl RateLimits {
+    /// Limits in requests a second.
+    pub(super) fn new(per_key: NonZeroU32, per_tenant: NonZeroU32) -> Self {
+        Self {
+            per_key: DefaultKeyedRateLimiter::keyed(Quota::per_second(per_key)),
+            per_tenant: DefaultKeyedRateLimiter::keyed(Quota::per_second(per_tenant)),
+        }
+    }
+
+    /// Counts a request, or refuses it.
+    pub(super) fn check(&self, caller: &Caller) -> Result<(), ApiError> {
+        for (limiter, who) in [(&self.per_key, caller.key_id.as_str()), (&self.per_tenant, caller.tenant.as_str())] {
+            if let Err(until) = limiter.check_key(&who.to_owned()) {
+                let wait = until.wait_time_from(DefaultClock::default().now());
+                return Err(ApiError::RateLimited { retry_after: wait.as_secs() + 1 });
+            }
+        }
+        Ok(())
+    }
+}

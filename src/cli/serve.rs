@@ -1,0 +1,61 @@
+//! `praetor serve`: the HTTP service, until SIGTERM or SIGINT.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{open_pipeline, open_store, witnessed};
+use crate::api::Application;
+use crate::config::Config;
+use crate::store::{Sequencer, Store};
+
+/// Arguments of `praetor serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR", env = "PRAETOR_LISTEN")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<ExitCode> {
+    let mut serve = config.serve.clone();
+    serve.listen = args.listen.unwrap_or(serve.listen);
+    let pipeline = Arc::new(open_pipeline(config)?);
+    let store = Arc::new(open_store(config, &pipeline).await?);
+    let application = Application::build(&serve, pipeline, Arc::clone(&store))?;
+    let at = application.address();
+    let (zh, en) = (format!("服务已启动：http://{at}"), format!("serving at http://{at}"));
+    writeln!(io::stderr(), "{}", config.lang.pick(zh, en))?;
+    let (stop, stopped) = watch::channel(false);
+    let sequencer = tokio::spawn(Sequencer::new(&store).run(stopped));
+    let served = tokio::select! {
+        served = application.run() => served,
+        never = witness_now_and_then(&store, config) => never,
+    };
+    let _ = stop.send(true);
+    let _ = sequencer.await;
+    served?;
+    if let Some(store) = Arc::into_inner(store) {
+        witnessed::finish(store, config).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How long a checkpoint waits for its witness.
+const WITNESSED_EVERY: Duration = Duration::from_secs(10);
+
+/// Has new checkpoints cosigned while the service runs; without a witness there is nothing to do. Never ends.
+async fn witness_now_and_then(store: &Store, config: &Config) -> io::Result<()> {
+    loop {
+        tokio::time::sleep(WITNESSED_EVERY).await;
+        if config.witness.is_some()
+            && let Err(error) = witnessed::bring(store, config).await
+        {
+            tracing::warn!(%error, "a checkpoint is not witnessed yet");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the HTTP service may take: its address and its bounds. Every bound has a default that suits one machine.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use serde::Deserialize;
+
+/// The section `[serve]` of `praetor.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Threads that talk to clients.
+    pub workers: NonZeroUsize,
+    /// Open connections a worker.
+    pub connections: NonZeroUsize,
+    /// Cases that may wait for the models; more are refused with 503.
+    pub queue: NonZeroUsize,
+    /// Cases decided together at most.
+    pub batch: NonZeroUsize,
+    /// Milliseconds a request may take.
+    pub deadline_ms: u64,
+    /// Requests a second of one key.
+    pub rate_per_key: NonZeroU32,
+    /// Requests a second of one tenant.
+    pub rate_per_tenant: NonZeroU32,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        let positive = |n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN);
+        let rate = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            connections: positive(1_024),
+            queue: positive(256),
+            batch: positive(32),
+            deadline_ms: 10_000,
+            rate_per_key: rate(200),
+            rate_per_tenant: rate(1_000),
+        }
+    }
+}

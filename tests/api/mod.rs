@@ -1,0 +1,7 @@
+//! The HTTP service, driven as a client drives it: a real server on a free port, real models, a real database each.
+
+mod contract;
+mod decisions;
+mod keys;
+mod limits;
+mod support;

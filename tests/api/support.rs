@@ -1,0 +1,118 @@
+//! A running service with a database of its own, and a client for it.
+
+use std::sync::{Arc, LazyLock};
+
+use chrono::{DateTime, Utc};
+use praetor::api::{Application, FreshKey, Role};
+use praetor::config::ServeConfig;
+use praetor::decision::Gate;
+use praetor::judge::{Judge, JudgeConfig};
+use praetor::ledger::{KeyFile, PublicKey};
+use praetor::pipeline::Pipeline;
+use praetor::store::{NewApiKey, Store, TenantId};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use crate::pipeline::{BOOK, repo};
+use crate::store::support::Database;
+
+/// The shipped rules and models, opened once.
+pub(super) static PIPELINE: LazyLock<Arc<Pipeline>> = LazyLock::new(|| {
+    let judge = Judge::open(&repo("models"), &JudgeConfig::default()).unwrap();
+    Arc::new(Pipeline::new(BOOK.clone(), judge).unwrap().gated(Gate::Open))
+});
+
+/// A running service.
+pub(super) struct Service {
+    pub(super) store: Arc<Store>,
+    pub(super) client: Client,
+    pub(super) base: String,
+    database: Database,
+    handle: actix_web::dev::ServerHandle,
+    running: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Service {
+    pub(super) async fn start() -> Self {
+        Self::with(ServeConfig::default()).await
+    }
+
+    pub(super) async fn with(mut config: ServeConfig) -> Self {
+        config.listen = ([127, 0, 0, 1], 0).into();
+        let (database, store) = Database::migrated().await;
+        let store = Arc::new(store);
+        let pipeline = tokio::task::spawn_blocking(|| Arc::clone(&PIPELINE)).await.unwrap();
+        let application = Application::build(&config, pipeline, Arc::clone(&store)).unwrap();
+        let base = format!("http://{}", application.address());
+        let handle = application.handle();
+        let running = tokio::spawn(application.run());
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { store, client: Client::builder().no_proxy().build().unwrap(), base, database, handle, running }
+    }
+
+    pub(super) async fn stop(self) {
+        self.handle.stop(true).await;
+        self.running.await.unwrap().unwrap();
+        Arc::into_inner(self.store).unwrap().close().await.unwrap();
+        self.database.drop().await;
+    }
+
+    /// The public keys of the log.
+    pub(super) fn log_keys(&self) -> Vec<PublicKey> {
+        let config = self.database.config("postgres");
+        KeyFile::open(&config.log_key(), config.origin()).unwrap().public_keys()
+    }
+
+    /// A key of a tenant, which is made if need be.
+    pub(super) async fn key(&self, role: Role, tenant: &str) -> String {
+        self.key_until(role, tenant, None).await
+    }
+
+    pub(super) async fn key_until(&self, role: Role, tenant: &str, expires_at: Option<DateTime<Utc>>) -> String {
+        let fresh = FreshKey::generate().unwrap();
+        let new = NewApiKey {
+            key_id: fresh.id.clone(),
+            role: role.as_str().to_owned(),
+            secret_sha256: fresh.secret_sha256,
+            name: None,
+            expires_at,
+        };
+        let tenant: TenantId = tenant.parse().unwrap();
+        self.store.tenant(&tenant).put_api_key(&new).await.unwrap();
+        fresh.token.expose_secret().to_owned()
+    }
+
+    pub(super) fn request(&self, method: Method, path: &str, key: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        if key.is_empty() { request } else { request.bearer_auth(key) }
+    }
+
+    pub(super) async fn get(&self, path: &str, key: &str) -> Response {
+        self.request(Method::GET, path, key).send().await.unwrap()
+    }
+
+    pub(super) fn post(&self, path: &str, key: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
+        self.request(Method::POST, path, key).header("content-type", "application/json").body(body)
+    }
+
+    pub(super) async fn decide(&self, key: &str, ticket: &str) -> Response {
+        self.post("/v1/decisions", key, ticket.to_owned()).send().await.unwrap()
+    }
+}
+
+/// The n-th example ticket, from 1.
+pub(super) fn example(n: usize) -> String {
+    std::fs::read_to_string(repo("examples/tickets.jsonl")).unwrap().lines().nth(n - 1).unwrap().to_owned()
+}
+
+/// The problem document of a refusal, whose status must be this.
+pub(super) async fn problem(response: Response, status: u16) -> Value {
+    assert_eq!(response.status().as_u16(), status);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(body["status"], status);
+    assert_eq!(body["request_id"], id);
+    body
+}
