@@ -13,7 +13,8 @@ def summarise(data, answers, factors, tasks):
     found = {}
     for task in tasks:
         at = [i for i, q in enumerate(data[task.name]) if is_judged(q)]
-        for head in task.heads:
+        # The odds of a candidate are no probability by themselves; its calibration is that of the policy's threshold.
+        for head in task.heads if task.name != "relevant" else ():
             p = answers[task.name][head.name][at]
             y = np.array([head.labels.index(data[task.name][i][head.name]) for i in at])
             factor = factors[task.name][head.name]

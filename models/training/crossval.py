@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from scipy.optimize import minimize_scalar
 from sklearn.svm import LinearSVC
 
+import trees
 from features import Quantised, Space
 
 FOLDS = 5
@@ -34,11 +35,11 @@ def held_out(ticket_id, origin):
 
 
 class Model:
-    """A fitted task: n-gram spaces, and for each head quantised weights a segment, biases and one temperature."""
+    """A fitted task: n-gram spaces, and for each head quantised weights a segment, biases, perhaps trees, one temperature."""
 
     def __init__(self, task, segments):
         self.task, self.segments = task, segments
-        self.spaces, self.heads, self.biases = {}, {}, {}
+        self.spaces, self.heads, self.biases, self.trees = {}, {}, {}, {}
         self.temperature = {head.name: 1.0 for head in task.heads}
 
     def fit(self, rows, labels, at, worth=None):
@@ -68,8 +69,26 @@ class Model:
             self.heads[head.name], self.biases[head.name] = parts, bias
         return self
 
+    def fit_trees(self, rows, labels, at, worth, linear):
+        """Fits the trees of the heads that have some, on linear scores that were given out of fold."""
+        for head in self.task.heads:
+            if head.trees:
+                x = trees.rows(self.facts(rows, at), linear[head.name][at])
+                y = np.array([head.labels.index(labels[head.name][i]) for i in at])
+                self.trees[head.name] = trees.Trees(x, y, len(head.labels), worth[at], SEED)
+
+    def facts(self, rows, at):
+        return self.spaces["[FACTS]"].presence([rows["[FACTS]"][i] for i in at])
+
     def scores(self, rows, at):
         """Uncalibrated scores of every head for the rows at these places."""
+        out = self.linear(rows, at)
+        for name, fitted in self.trees.items():
+            out[name] = fitted.scores(trees.rows(self.facts(rows, at), out[name]))
+        return out
+
+    def linear(self, rows, at):
+        """The scores before trees."""
         made = {}
         for s, space in self.spaces.items():
             presence = space.presence([rows[s][i] for i in at])
@@ -114,28 +133,66 @@ def temperature(scores, y):
     return float(np.float32(np.exp(found.x)))
 
 
-def cross_validate(task, segments, rows, labels, tickets, teaches, worth, judged):
-    """Fold models and calibrated out-of-fold probabilities of every head; all models share the heads' temperatures, which
-    are chosen on the rows that are `judged`.
+def out_of_fold(task, segments, rows, labels, tickets, teaches, worth):
+    """Fold models, and scores of every head by the model that has not seen the row: with trees, and before.
 
     Rows that do not teach are scored but not fitted.
     """
     folds = np.array([fold_of(t) for t in tickets])
-    models, scores = [], {h.name: np.zeros((len(tickets), len(h.labels))) for h in task.heads}
+    empty = lambda: {h.name: np.zeros((len(tickets), len(h.labels))) for h in task.heads}
+    models, linear, scores = [], empty(), empty()
     for fold in range(FOLDS):
         model = Model(task, segments).fit(rows, labels, np.flatnonzero((folds != fold) & teaches), worth)
         test = np.flatnonzero(folds == fold)
+        for name, z in model.linear(rows, test).items():
+            linear[name][test] = z
+        models.append(model)
+    for fold, model in enumerate(models):
+        model.fit_trees(rows, labels, np.flatnonzero((folds != fold) & teaches), worth, linear)
+        test = np.flatnonzero(folds == fold)
         for name, z in model.scores(rows, test).items():
             scores[name][test] = z
-        models.append(model)
+    return models, scores, linear
+
+
+def cross_validate(task, segments, rows, labels, tickets, teaches, worth, judged, prior=None):
+    """The final model, fold models and calibrated out-of-fold probabilities of every head; all models share the heads'
+    temperatures, which are chosen on the rows that are `judged`. With a `prior` a row is a candidate of its case, and the
+    temperature is the one under which prior times odds are likeliest right.
+    """
+    models, scores, linear = out_of_fold(task, segments, rows, labels, tickets, teaches, worth)
+    taught = np.flatnonzero(teaches)
+    final = Model(task, segments).fit(rows, labels, taught, worth)
+    final.fit_trees(rows, labels, taught, worth, linear)
     probabilities, factors = {}, {}
     for head in task.heads:
         y = np.array([head.labels.index(labels[head.name][i]) for i in judged])
-        factors[head.name] = temperature(scores[head.name][judged], y)
+        z = scores[head.name][judged]
+        if prior is None:
+            factors[head.name] = temperature(z, y)
+        else:
+            factors[head.name] = odds_factor(z[:, 1] - z[:, 0], prior[judged], [tickets[i] for i in judged], y)
         probabilities[head.name] = softmax(scores[head.name] * factors[head.name])
-    for model in models:
+    for model in [final, *models]:
         model.temperature = dict(factors)
-    return models, probabilities, factors
+    return final, models, probabilities, factors
+
+
+def odds_factor(margins, prior, cases, y):
+    """The factor on the margins under which the right candidates of all cases are likeliest."""
+    _, case = np.unique(cases, return_inverse=True)
+    told = np.bincount(case, y) > 0
+
+    def loss(log_factor):
+        weight = np.log(prior) + margins * np.exp(log_factor)
+        top = np.full(len(told), -np.inf)
+        np.maximum.at(top, case, weight)
+        share = np.exp(weight - top[case])
+        share /= np.bincount(case, share)[case]
+        return -np.log(np.maximum(share[(y == 1) & told[case]], SMOOTHING / 10)).mean()
+
+    found = minimize_scalar(loss, bounds=(-3, 5), method="bounded", options={"xatol": 1e-3})
+    return float(np.float32(np.exp(found.x)))
 
 
 def threshold(confidence, right, precision=PRECISION):

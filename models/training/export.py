@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET, IR = 17, 8
+OPSET, ML_OPSET, IR = 17, 3, 8
 NOT_HERE = -1
 
 
@@ -37,6 +37,7 @@ def onnx_model(model, tokenizer):
     # Which segment a token is in: how many markers have come by.
     flags = g.node("Gather", [g.constant(markers, "is_marker"), "input_ids"], axis=0)
     place = g.node("CumSum", [flags, g.constant(np.int64(1))])
+    facts = None
     away, one = g.constant(np.int64(NOT_HERE)), g.constant(np.float32(1))
     totals = {head.name: None for head in task.heads}
     for segment in task.used():
@@ -47,6 +48,7 @@ def onnx_model(model, tokenizer):
         here = g.node("Equal", [place, g.constant(np.int64(task.segments.index(segment) + 1))])
         ids = g.node("Where", [here, "input_ids", away])
         present = g.node("Min", [vectorizer(g, ids, space), one])
+        facts = present if segment == "[FACTS]" else facts
         squares = g.node("Cast", [g.constant((space.idf ** 2).astype(np.int32)[:, None], f"rarity{segment}")], to=TensorProto.FLOAT)
         length = g.node("Cast", [g.node("MatMul", [present, squares])], to=TensorProto.DOUBLE)
         length = g.node("Sqrt", [g.node("Max", [length, g.constant(np.float64(1))])])
@@ -67,13 +69,16 @@ def onnx_model(model, tokenizer):
     outputs = []
     for head in task.heads:
         biased = g.node("Add", [totals[head.name], g.constant(model.biases[head.name].astype(np.float64))])
+        if head.name in model.trees:
+            x = g.node("Concat", [facts, g.node("Cast", [biased], to=TensorProto.FLOAT)], axis=1)
+            biased = g.node("Cast", [model.trees[head.name].node(g, x)], to=TensorProto.DOUBLE)
         scaled = g.node("Mul", [biased, g.constant(np.float64(model.temperature[head.name]))])
         g.node("Cast", [scaled], head.name, to=TensorProto.FLOAT)
         outputs.append(helper.make_tensor_value_info(head.name, TensorProto.FLOAT, ["batch", len(head.labels)]))
     graph = helper.make_graph(
         g.nodes, task.name, [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"])], outputs,
         g.constants)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR,
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)], ir_version=IR,
                              producer_name="praetor-training")
     onnx.checker.check_model(made)
     return made

@@ -53,6 +53,7 @@ def by_origin(data, answers):
 def summarise(data, answers):
     figures, thresholds = {"errors": {}}, {}
     classify(data["classify"], answers["classify"], figures, thresholds)
+    policy(data["relevant"], answers["relevant"], data["classify"], answers["classify"], figures, thresholds)
     first_report(data["first_report"], answers["first_report"], figures, thresholds)
     evidence(data["supports"], answers["supports"], figures, thresholds)
     measures(data["measure"], answers["measure"], figures, thresholds)
@@ -80,7 +81,8 @@ def classify(rows, p, figures, thresholds):
     for name, labels in (("scene", SCENES), ("goods_type", GOODS)):
         best = p[name].argmax(axis=1)
         right[name] = np.array([labels[b] == q[name] for b, q in zip(best, rows)])
-        keep(name, p[name].max(axis=1), right[name], figures, thresholds)
+        if name == "goods_type":
+            keep(name, p[name].max(axis=1), right[name], figures, thresholds)
         figures[name] = {"accuracy": share(right[name]), "majority": round(majority([q[name] for q in rows]), 4)}
         figures["errors"][name] = Counter(f"{q[name]} read as {labels[b]}" for b, q in zip(best, rows) if labels[b] != q[name]).most_common(12)
     figures["label_both"] = {"accuracy": share(right["scene"] & right["goods_type"]),
@@ -88,6 +90,26 @@ def classify(rows, p, figures, thresholds):
     said = np.array([q["settles"] == "yes" for q in rows])
     score = p["settles"][:, 1]
     figures["settles"] = {"accuracy": share((score > .5) == said), "auc": round(auc(score, said), 4), "majority": share(~said)}
+
+
+def policy(rows, p, cases, labels, figures, thresholds):
+    """The governing SOP: prior times odds among a case's candidates; and the labels under it."""
+    fit = np.clip(p["governs"][:, 1], 5e-7, 1 - 5e-7)
+    weight = np.array([q["prior"] for q in rows]) * fit / (1 - fit)
+    by_case = defaultdict(list)
+    for i, q in enumerate(rows):
+        by_case[q["ticket_id"]].append(i)
+    right, confidence, both = [], [], []
+    for q, goods in zip(cases, labels["goods_type"]):
+        at = by_case[q["ticket_id"]]
+        best = max(at, key=lambda i: weight[i])
+        kinds = [GOODS.index(kind) for kind in rows[best]["goods"]]
+        right.append(rows[best]["governs"] == "yes")
+        confidence.append(weight[best] / weight[at].sum())
+        both.append((rows[best]["scene"], GOODS[max(kinds, key=lambda kind: goods[kind])]) == (q["scene"], q["goods_type"]))
+    keep("scene", confidence, right, figures, thresholds)
+    figures["sop"] = {"accuracy": share(right)}
+    figures["label_both_under_sop"] = {"accuracy": share(both)}
 
 
 def auc(score, yes):

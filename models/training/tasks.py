@@ -10,11 +10,12 @@ YES_NO = ("no", "yes")
 
 @dataclass(frozen=True)
 class Head:
-    """One output: its labels, the segments it reads with their weights, and the strength of the fit."""
+    """One output: its labels, the segments it reads with their weights, the strength of the fit, and whether trees follow."""
     name: str
     labels: tuple
     weights: dict
     c: float = 1.0
+    trees: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ CLASSIFY = Task(
     ),
     grams={"[TITLE]": 3, "[LATETITLE]": 3, "[SHOP]": 3},
 )
+RELEVANT = Task(
+    name="relevant",
+    segments=("[FACTS]", "[BUYERMET]", "[BUYERUNMET]", "[SELLERMET]", "[SELLERUNMET]"),
+    heads=(Head("governs", YES_NO, {"[FACTS]": 1, "[BUYERMET]": .25, "[BUYERUNMET]": .25, "[SELLERMET]": .25,
+                                    "[SELLERUNMET]": .25}),),
+    max_tokens=1024,
+)
 FIRST_REPORT = Task(
     name="first_report",
     segments=("[FACTS]", "[MESSAGE]", "[PREVIOUS]"),
@@ -76,7 +84,7 @@ SUPPORTS = Task(
     segments=("[FACTS]", "[REQUIREMENT]", "[SHARED]", "[RIVAL]", "[LACKS]", "[ASKPARCEL]", "[ASKFAULT]", "[ASKOTHER]",
               "[CONTENT]", "[TITLE]"),
     heads=(Head("verdict", VERDICTS, {"[FACTS]": 1.2, "[REQUIREMENT]": .3, "[SHARED]": .5, "[RIVAL]": .5, "[LACKS]": .7,
-                                      "[ASKPARCEL]": 1, "[ASKFAULT]": 1, "[ASKOTHER]": 1, "[CONTENT]": 1}, c=3.0),),
+                                      "[ASKPARCEL]": 1, "[ASKFAULT]": 1, "[ASKOTHER]": 1, "[CONTENT]": 1}, c=3.0, trees=True),),
     max_tokens=3328,
 )
 AROUND = tuple(f"[{group}{side}]" for group in ("", "COUNT", "PART", "REST")
@@ -87,4 +95,6 @@ MEASURE = Task(
     heads=(Head("is_value", YES_NO, {"[FACTS]": 2, "[NUMBER]": .5, "[SECOND]": .5, **dict.fromkeys(AROUND, 1)}),),
     max_tokens=512,
 )
-TASKS = (CLASSIFY, FIRST_REPORT, SUPPORTS, MEASURE)
+TASKS = (CLASSIFY, RELEVANT, FIRST_REPORT, SUPPORTS, MEASURE)
+# What a reader of texts can learn: all but `relevant`, which weighs facts.
+TEXT_TASKS = tuple(task for task in TASKS if task is not RELEVANT)

@@ -19,7 +19,7 @@ import features
 import report
 import verify
 import words
-from tasks import TASKS
+from tasks import GOODS, SCENES, TASKS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -29,6 +29,8 @@ WORTH = {"public": 1.0, "authored": 1.0, "words": 0.3, "public~": 0.03, "authore
 # Which variants which model may learn from. The shipped models do without (see MODEL_CARD.md).
 VARIANTS = {"supports": ("waybill",)}
 CHOSEN_ON = "out-of-fold answers on {cases:,} public and authored cases, five folds: of what each keeps, 99.3% is right"
+# What the policy node asks about: SOPs of at least this prior, so many of them at most, chosen by prior and words.
+MIN_PRIOR, ASKED, WORDS_WEIGHT = 1e-4, 10, 0.5
 # One case in so many takes part in a smoke run.
 SMOKE = 8
 
@@ -53,22 +55,23 @@ def main():
 def run(args):
     start = time.time()
     sets = [s for s in args.sets if (DATA / s / "tickets.jsonl").exists()]
-    questions = args.questions or ask_program(args.out / "questions", sets, args.variants)
+    questions = args.questions or ask_program(args.out / "questions", sets, args.variants, args.smoke)
     data = {task.name: read(questions, sets, task.name) for task in TASKS}
     for task in set(VARIANTS) & set(data):
         data[task] += read(questions, [f"{s}~" for s in sets if args.variants], task)
     data["classify"] += words.questions(DATA / "goods_words.txt", TASKS[0])
-    if args.smoke:
-        few = lambda q: q["origin"] == "words" or report.number(q["ticket_id"]) % SMOKE == 0
-        data = {name: [q for q in rows if few(q)] for name, rows in data.items()}
     markers = [m for task in TASKS for m in task.segments]
-    tokenizer = features.build_tokenizer([q["text"] for rows in data.values() for q in rows], markers)
+    # Most SOPs are no candidates: what they would be asked with adds facts, but no characters.
+    read_whole = [q["text"] for name, rows in data.items() if name != "relevant" for q in rows]
+    tokenizer = features.build_tokenizer(read_whole + [q["text"].partition("[BUYERMET]")[0] for q in data["relevant"]], markers)
     folders = [args.models] + [args.out / f"fold{k}" for k in range(crossval.FOLDS)]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         features.save_tokenizer(tokenizer, folder / "tokenizer.json")
     answers, factors = {}, {}
     for task in TASKS:
+        if task.name == "relevant":
+            data["relevant"] = candidates(data["relevant"], data["classify"], answers["classify"])
         answers[task.name], factors[task.name] = train(task, tokenizer, data[task.name], folders, args.out)
         print(f"{task.name}: {time.time() - start:.0f} s", flush=True)
     figures, thresholds, cases = report.by_origin(data, answers)
@@ -84,18 +87,28 @@ def run(args):
     print(f"done in {time.time() - start:.0f} s")
 
 
-def ask_program(folder, sets, variants):
-    """Lets the program render the questions of every set, and of its variants if wanted."""
+def ask_program(folder, sets, variants, smoke):
+    """Lets the program render the questions of every set, or of some cases of it, and of its variants if wanted."""
     def ask(files, out):
         subprocess.run(["cargo", "run", "--quiet", "--", "questions", *map(str, files), "--out", str(out)], cwd=ROOT, check=True)
     for name in sets:
         files = [DATA / name / file for file in ("tickets.jsonl", "gold.jsonl")]
+        if smoke:
+            (folder / name).mkdir(parents=True)
+            files = [some(file, folder / name / file.name) for file in files]
         ask(files, folder / name)
         if variants:
             changed = folder / f"{name}~"
             augment.write(*files, changed, copies=1, kinds=sorted({kind for kinds in VARIANTS.values() for kind in kinds}))
             ask([changed / "tickets.jsonl", changed / "gold.jsonl"], changed)
     return folder
+
+
+def some(path, to):
+    """Copies the lines of the cases that take part in a smoke run."""
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    to.write_text("".join(line for line in lines if report.number(json.loads(line)["ticket_id"]) % SMOKE == 0), "utf-8")
+    return to
 
 
 def read(folder, sets, task):
@@ -107,6 +120,19 @@ def read(folder, sets, task):
                 question = json.loads(line)
                 found.append(question | {"origin": name, "held_out": crossval.held_out(question["ticket_id"], name.rstrip("~"))})
     return found
+
+
+def candidates(rows, cases, answers):
+    """The SOPs that the policy node would ask about, each with the prior that the labels give it out of fold."""
+    labels = {q["ticket_id"]: (scene, goods) for q, scene, goods in zip(cases, answers["scene"], answers["goods_type"])}
+    rank = lambda q: -q["prior"] * np.exp(WORDS_WEIGHT * q["words"] / 100)
+    by_case = {}
+    for q in rows:
+        scene, goods = labels[q["ticket_id"]]
+        prior = scene[SCENES.index(q["scene"])] * goods[[GOODS.index(kind) for kind in q["goods"]]].sum()
+        if prior >= MIN_PRIOR:
+            by_case.setdefault(q["ticket_id"], []).append(q | {"prior": float(prior)})
+    return [q for found in by_case.values() for q in sorted(found, key=rank)[:ASKED]]
 
 
 def write_held_out(folder, sets):
@@ -131,9 +157,9 @@ def train(task, tokenizer, questions, folders, out):
     teaches = np.array([q.get("teaches", True) and not q["held_out"] for q in questions])
     worth = np.array([WORTH[q["origin"]] for q in questions])
     judged = np.flatnonzero([report.is_judged(q) for q in questions])
-    models, probabilities, factors = crossval.cross_validate(task, segments, rows, labels, tickets, teaches, worth, judged)
-    final = crossval.Model(task, segments).fit(rows, labels, np.flatnonzero(teaches), worth)
-    final.temperature = factors
+    prior = np.array([q["prior"] for q in questions]) if "prior" in questions[0] else None
+    final, models, probabilities, factors = crossval.cross_validate(task, segments, rows, labels, tickets, teaches, worth,
+                                                                    judged, prior)
     sample = np.random.default_rng(crossval.SEED).choice(len(questions), size=min(64, len(questions)), replace=False)
     for model, folder in zip([final, *models], folders):
         path = folder / f"{task.name}.onnx"

@@ -36,8 +36,8 @@ def main():
     unseen = np.array([q["requirement"] in hidden for q in rows])
     worth = np.array([train.WORTH[q["origin"]] for q in rows])
     held = np.array([q["held_out"] for q in rows])
-    model = crossval.Model(SUPPORTS, segments).fit(split, {"verdict": [q["verdict"] for q in rows]},
-                                                   np.flatnonzero(~unseen & ~held), worth)
+    model, *_ = crossval.cross_validate(SUPPORTS, segments, split, {"verdict": [q["verdict"] for q in rows]},
+                                        [q["ticket_id"] for q in rows], ~unseen & ~held, worth, np.flatnonzero(~unseen & ~held))
     test = np.flatnonzero(unseen)
     best = model.scores(split, test)["verdict"].argmax(axis=1)
     right = np.array([VERDICTS[b] == rows[i]["verdict"] for b, i in zip(best, test)])

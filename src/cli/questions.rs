@@ -13,9 +13,9 @@ use serde_json::json;
 use crate::case::{Case, Party};
 use crate::config::Config;
 use crate::eval::{Gold, read_gold};
-use crate::nodes::requirements;
 use crate::nodes::text::{self, MeasureKind, Value};
-use crate::sop::{RuleBook, Sop, load};
+use crate::nodes::{requirements, word_match};
+use crate::sop::{Index, RuleBook, Sop, load};
 
 /// Arguments of `praetor questions`.
 #[derive(Debug, clap::Args)]
@@ -40,8 +40,8 @@ pub(super) fn command(args: &QuestionsArgs, config: &Config, out: &mut impl Writ
 /// How many questions were written, by task.
 pub(super) type Counts = BTreeMap<&'static str, usize>;
 
-/// Reads tickets and gold and writes `classify.ndjson`, `first_report.ndjson`, `supports.ndjson` and `measure.ndjson` into
-/// a folder, in the order of the tickets.
+/// Reads tickets and gold and writes `classify.ndjson`, `relevant.ndjson`, `first_report.ndjson`, `supports.ndjson` and
+/// `measure.ndjson` into a folder, in the order of the tickets.
 ///
 /// # Errors
 /// A file that cannot be read or written, a ticket that does not parse or has no gold, an SOP that is not known.
@@ -49,12 +49,14 @@ fn run(tickets: &Path, gold: &Path, book: &RuleBook, out: &Path) -> anyhow::Resu
     let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
     let gold: BTreeMap<String, Gold> = read_gold(&read(gold)?)?.into_iter().map(|g| (g.ticket_id.clone(), g)).collect();
     std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    let index = Index::build(book)?;
     let mut files = Files::create(out)?;
     for (n, line) in lines(&read(tickets)?) {
         let case = Case::parse(line.as_bytes()).map_err(|errors| anyhow!("ticket line {n}: {errors}"))?;
         let gold = gold.get(case.ticket_id.as_str()).with_context(|| format!("no gold for {}", case.ticket_id))?;
         let sop = book.sop(&gold.sop).with_context(|| format!("{}: no SOP {}", case.ticket_id, gold.sop))?;
         classify(&case, gold, &mut files)?;
+        relevant(&case, gold, book, &index, &mut files)?;
         first_report(&case, gold, &mut files)?;
         supports(&case, gold, sop, &mut files)?;
         measure(&case, gold, &mut files)?;
@@ -74,6 +76,24 @@ fn classify(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<()> {
             "scene": gold.scene, "goods_type": gold.goods_type, "settles": yes_no(gold.settles),
         }),
     )
+}
+
+/// Every SOP: which of them are candidates depends on the labels, which are not known here. So a question tells what the SOP
+/// governs.
+fn relevant(case: &Case, gold: &Gold, book: &RuleBook, index: &Index, files: &mut Files) -> anyhow::Result<()> {
+    for (sop, words) in book.sops.iter().zip(word_match(case, index, book)?) {
+        let words = (words * 100.0).floor() as i64;
+        let text = text::relevant(case, sop, book.head.time_zone, words);
+        files.write(
+            "relevant",
+            json!({
+                "ticket_id": case.ticket_id, "sop": sop.id, "scene": sop.scene, "goods": sop.goods, "words": words,
+                "text": text,
+                "governs": yes_no(sop.id.0 == gold.sop),
+            }),
+        )?;
+    }
+    Ok(())
 }
 
 /// The buyer's messages up to the first report; what comes later need not say whether it states the problem.
@@ -171,7 +191,7 @@ struct Files {
 impl Files {
     fn create(out: &Path) -> anyhow::Result<Files> {
         let mut open = BTreeMap::new();
-        for task in ["classify", "first_report", "supports", "measure"] {
+        for task in ["classify", "relevant", "first_report", "supports", "measure"] {
             let path = out.join(format!("{task}.ndjson"));
             let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
             open.insert(task, BufWriter::new(file));
@@ -180,7 +200,7 @@ impl Files {
     }
 
     fn write(&mut self, task: &'static str, question: serde_json::Value) -> anyhow::Result<()> {
-        let key = format!("{}{}", question["ticket_id"], question["text"]);
+        let key = format!("{}{}{}", question["ticket_id"], question["sop"], question["text"]);
         if self.seen.insert((task, key)) {
             let file = self.open.get_mut(task).with_context(|| format!("no file for {task}"))?;
             serde_json::to_writer(&mut *file, &question)?;

@@ -239,7 +239,7 @@ pub fn decide(
         outcome,
         certain,
         audit,
-        labels: label.clone(),
+        labels: sop.map_or_else(|| label.clone(), |sop| label.under(sop)),
         sop: SopRef {
             id: policy.sop.clone(),
             version: policy.version,

@@ -16,8 +16,12 @@ pub(super) const FILE_NAME: &str = "manifest.toml";
 /// The only format there is.
 const FORMAT: u32 = 1;
 /// Heads that answer yes or no have exactly these labels.
-const BINARY: [(&str, [&str; 2]); 3] =
-    [("settles", ["no", "yes"]), ("states_problem", ["no", "yes"]), ("is_value", ["no", "yes"])];
+const BINARY: [(&str, [&str; 2]); 4] = [
+    ("settles", ["no", "yes"]),
+    ("governs", ["no", "yes"]),
+    ("states_problem", ["no", "yes"]),
+    ("is_value", ["no", "yes"]),
+];
 
 /// A validated manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum Task {
     /// Of a case: its scene, its goods type, whether the buyer withdraws the claim.
     Classify,
+    /// Of a case and an SOP: does the SOP govern, as far as times, evidence and claim tell?
+    Relevant,
     /// Of a buyer's message: does it state the problem?
     FirstReport,
     /// Of an evidence item and a requirement: does the item meet it, and if not, what is wrong?
@@ -27,12 +29,13 @@ pub enum Task {
 impl Task {
     /// Every task that has a model of its own and is always there, in the order models are opened and reported. The other
     /// two are the reward model's.
-    pub const ALL: [Task; 4] = [Task::Classify, Task::FirstReport, Task::Supports, Task::Measure];
+    pub const ALL: [Task; 5] = [Task::Classify, Task::Relevant, Task::FirstReport, Task::Supports, Task::Measure];
 
     /// The name used in the manifest, in traces and in messages.
     pub fn id(self) -> &'static str {
         match self {
             Task::Classify => "classify",
+            Task::Relevant => "relevant",
             Task::FirstReport => "first_report",
             Task::Supports => "supports",
             Task::Measure => "measure",
@@ -45,6 +48,7 @@ impl Task {
     pub fn heads(self) -> &'static [&'static str] {
         match self {
             Task::Classify => &["scene", "goods_type", "settles"],
+            Task::Relevant => &["governs"],
             Task::FirstReport => &["states_problem"],
             Task::Supports => &["verdict"],
             Task::Measure => &["is_value"],
@@ -62,7 +66,7 @@ impl fmt::Display for Task {
 
 /// A name that is no task's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a task; the tasks are classify, first_report, supports and measure")]
+#[error("`{0}` is not a task; the tasks are classify, relevant, first_report, supports and measure")]
 pub struct UnknownTask(
     /// The name as given.
     pub String,

@@ -1,6 +1,7 @@
 //! What each item of evidence proves, and whether each party has proved what the SOP asks of it.
 //!
-//! A model says whether an item meets a requirement and, if not, what is wrong with it. Lateness is arithmetic.
+//! A model says whether an item meets a requirement and, if not, what is wrong with it. Lateness is arithmetic, and so is
+//! whether it shows the number of another parcel or order: then it meets nothing, whatever the model says.
 //! An item counts for at most one requirement: the one it most probably aims at.
 
 use std::collections::BTreeSet;
@@ -8,7 +9,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::facts::sop_of;
-use super::{Finding, Findings, Node, NodeError, NodeId, Rules, head, text};
+use super::text::{self, OtherOrder};
+use super::{Finding, Findings, Node, NodeError, NodeId, Rules, head};
 use crate::case::{Case, Evidence as CaseItem, Party};
 use crate::judge::{Answer, Distribution, Probability, Question, Task};
 use crate::sop::facts::Sufficiency;
@@ -34,6 +36,9 @@ pub struct Item {
     pub defect: Option<String>,
     /// That `valid` is right.
     pub probability: Probability,
+    /// The number of another parcel or order that it shows: with one, it meets nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_order: Option<OtherOrder>,
     /// Seconds past the evidence period, when it came too late.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late_by_seconds: Option<i64>,
@@ -148,6 +153,7 @@ fn judge_item(case: &Case, item: &CaseItem, asked: &[(&Requirement, &Distributio
     let after = item.submitted_at.since(case.opened_at);
     let over = after.num_seconds() + i64::from(after.subsec_nanos() > 0) - period;
     let late = (over > 0).then_some(over);
+    let other_order = text::other_order(case, item);
 
     // The requirement it most probably aims at; the first of equals.
     let mut best: Option<(&Requirement, &Distribution, f64)> = None;
@@ -160,7 +166,7 @@ fn judge_item(case: &Case, item: &CaseItem, asked: &[(&Requirement, &Distributio
     let mut weighed: Vec<(f64, Reading)> = match best {
         None => vec![(1.0, Reading::Unrelated)],
         Some((requirement, d, aims)) => {
-            let meets = if late.is_some() { 0.0 } else { p(d, "valid") };
+            let meets = if late.is_some() || other_order.is_some() { 0.0 } else { p(d, "valid") };
             vec![
                 (meets, Reading::Meets(requirement.id.clone())),
                 (aims - meets, Reading::Fails),
@@ -186,7 +192,11 @@ fn judge_item(case: &Case, item: &CaseItem, asked: &[(&Requirement, &Distributio
     let (requirement, defect) = match (&likeliest, best) {
         (Reading::Meets(id), _) => (Some(id.clone()), None),
         (Reading::Fails, Some((requirement, d, _))) => {
-            let defect = if late.is_some() { "late".to_owned() } else { worst_defect(d) };
+            let defect = match (&late, &other_order) {
+                (Some(_), _) => "late".to_owned(),
+                (_, Some(_)) => "wrong_order".to_owned(),
+                _ => worst_defect(d),
+            };
             (Some(requirement.id.clone()), Some(defect))
         }
         _ => (None, Some("unrelated".to_owned())),
@@ -199,6 +209,7 @@ fn judge_item(case: &Case, item: &CaseItem, asked: &[(&Requirement, &Distributio
         valid,
         defect,
         probability: super::probability(if valid { p_valid } else { 1.0 - p_valid }),
+        other_order,
         late_by_seconds: late,
         certain: readings.len() == 1,
         readings,
@@ -287,6 +298,7 @@ mod tests {
             valid: false,
             defect: None,
             probability: Probability::ONE,
+            other_order: None,
             late_by_seconds: None,
             certain: readings.len() == 1,
             readings,

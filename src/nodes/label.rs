@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Finding, Findings, Node, NodeError, NodeId, Rules, head, probability, text};
 use crate::case::Case;
 use crate::judge::{Answer, Distribution, Probability, Question, Task};
+use crate::sop::Sop;
 
 /// One label with the model's probability for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,6 +33,24 @@ pub struct LabelFinding {
     /// All goods types, for retrieval.
     #[serde(skip)]
     pub goods: Vec<Labelled>,
+}
+
+impl LabelFinding {
+    /// The labels under the SOP that was found to govern: where the likeliest pair is none of the SOP's, the SOP's scene and
+    /// the likeliest of its goods types.
+    pub fn under(&self, sop: &Sop) -> LabelFinding {
+        let mut label = self.clone();
+        let fits = |kind: &Labelled| sop.goods.contains(&kind.id);
+        if sop.scene == self.scene.id && fits(&self.goods_type) {
+            return label;
+        }
+        let scene = self.scenes.iter().find(|l| l.id == sop.scene);
+        let goods = self.goods.iter().filter(|l| fits(l)).reduce(|best, l| if l.score > best.score { l } else { best });
+        if let (Some(scene), Some(goods)) = (scene, goods) {
+            (label.scene, label.goods_type, label.certain) = (scene.clone(), goods.clone(), false);
+        }
+        label
+    }
 }
 
 /// The node.

@@ -31,7 +31,7 @@ pub use evidence::{EvidenceFinding, Item, PartyVerdict, requirements};
 pub use facts::{case_facts, money};
 pub use label::{LabelFinding, Labelled};
 pub use measure::{MeasureFinding, Measured};
-pub use policy::{Candidate, PolicyFinding, policy_query};
+pub use policy::{Candidate, PolicyFinding, policy_query, word_match};
 pub use remedy::{FactFlip, Proposal, RemedyFinding};
 pub use settlement::SettlementFinding;
 pub use timeliness::{FirstReport, TimelinessFinding, Verdict};

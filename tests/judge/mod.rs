@@ -34,7 +34,7 @@ fn many() -> Vec<Question> {
     (0..120)
         .map(|i: usize| {
             let body: String = (0..(i * 7) % 90).map(|j| alphabet[(i * 13 + j * 5) % alphabet.len()]).collect();
-            ask(Task::ALL[i % 4], format!("[TITLE]{i}[TEXT]{body}"))
+            ask(Task::ALL[i % Task::ALL.len()], format!("[TITLE]{i}[TEXT]{body}"))
         })
         .collect()
 }

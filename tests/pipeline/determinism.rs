@@ -6,7 +6,7 @@ use praetor::case::{Case, Party};
 use praetor::decision::Gate;
 use praetor::judge::{Answer, Judge, JudgeConfig, Question, Task, probe};
 use praetor::nodes::requirements;
-use praetor::nodes::text::{MeasureKind, candidates, classify, first_report, supports};
+use praetor::nodes::text::{MeasureKind, candidates, classify, first_report, relevant, supports};
 use praetor::pipeline::Pipeline;
 
 use super::{BOOK, PUBLIC, repo};
@@ -32,6 +32,7 @@ fn real(task: Task, most: usize) -> Vec<Question> {
         let sop = BOOK.sop(&gold.sop).unwrap();
         match task {
             Task::Classify => drop(texts.insert(classify(case))),
+            Task::Relevant => drop(texts.insert(relevant(case, sop, BOOK.head.time_zone, 70))),
             Task::FirstReport => {
                 let said = case.dialogue.iter().enumerate().filter(|(_, m)| m.from == Party::Buyer);
                 texts.extend(said.map(|(i, _)| first_report(case, i)));

@@ -41,7 +41,8 @@ pub(super) fn find(case: &Case, gold: &Gold, thresholds: &Thresholds) -> Finding
         ("settles", yes(gold.settles)),
     ]);
     run(NodeId::Label, case, &mut findings, &[labels], thresholds);
-    run(NodeId::Policy, case, &mut findings, &[], thresholds);
+    // Labels without doubt leave one candidate.
+    run(NodeId::Policy, case, &mut findings, &[answer([("governs", yes(true))])], thresholds);
     let sop = BOOK.sop(&gold.sop).unwrap();
 
     let buyer = case.dialogue.iter().enumerate().filter(|(_, m)| m.from == praetor::case::Party::Buyer);

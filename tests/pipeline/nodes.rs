@@ -5,7 +5,7 @@ use std::sync::Arc;
 use praetor::case::{Case, Party};
 use praetor::eval::Gold;
 use praetor::judge::{Answer, Distribution, Probability, Thresholds};
-use praetor::nodes::text::{MeasureKind, Value, candidates};
+use praetor::nodes::text::{MeasureKind, Value, candidates, relevant};
 use praetor::nodes::{EvidenceFinding, Finding, Findings, LabelFinding, NodeId, PolicyFinding, Rules};
 use praetor::sop::facts::Sufficiency;
 
@@ -43,11 +43,35 @@ fn label(case: &Case, scenes: &[(&str, u32)], goods: &[(&str, u32)], sure: u32) 
 }
 
 fn policy(case: &Case, label: LabelFinding, sure: u32) -> PolicyFinding {
+    fitted(case, label, &[], sure)
+}
+
+/// The policy by labels and by how the SOPs fit; those that are not named fit as well as not.
+fn fitted(case: &Case, label: LabelFinding, fits: &[(&str, u32)], sure: u32) -> PolicyFinding {
     let findings = Findings { label: Some(label), ..Findings::default() };
-    match judge(NodeId::Policy, case, &findings, &[], &thresholds(p(sure))) {
+    let rules = Rules { book: &BOOK, index: &INDEX, thresholds: &thresholds(p(sure)) };
+    let asked = node(NodeId::Policy).needs(case, &findings, rules).unwrap();
+    let fit = |text: &str| {
+        let of = |id: &str| relevant(case, BOOK.sop(id).unwrap(), BOOK.head.time_zone, 0);
+        let same = |id: &str| before_words(text) == before_words(&of(id));
+        fits.iter().find(|(id, _)| same(id)).map_or(500_000, |(_, fit)| *fit)
+    };
+    let answers: Vec<Answer> = asked
+        .iter()
+        .map(|question| {
+            let yes = fit(&question.text);
+            answer([("governs", spread(&["no", "yes"], &[("yes", yes), ("no", 1_000_000 - yes)]))])
+        })
+        .collect();
+    match judge(NodeId::Policy, case, &findings, &answers, &thresholds(p(sure))) {
         Finding::Policy(finding) => finding,
         other => panic!("{other:?}"),
     }
+}
+
+/// A question up to what it tells of words.
+fn before_words(text: &str) -> &str {
+    text.split("[F:words=").next().unwrap()
 }
 
 /// A public case of an SOP.
@@ -105,15 +129,30 @@ fn an_sop_gathers_the_probability_of_all_its_goods() {
 }
 
 #[test]
-fn words_decide_between_equal_labels() {
+fn what_fits_decides_between_equal_labels() {
     let even = [("fresh_spoiled", 500_000), ("invoice", 500_000)];
-    for sop in ["fresh_spoiled.produce", "invoice.general"] {
-        let (case, _) = of_sop(sop);
-        let found = policy(case, label(case, &even, &[("fresh_produce", 1_000_000)], 0), 900_000);
+    let (case, _) = of_sop("fresh_spoiled.produce");
+    for (sop, other) in [("fresh_spoiled.produce", "invoice.general"), ("invoice.general", "fresh_spoiled.produce")] {
+        let label = label(case, &even, &[("fresh_produce", 1_000_000)], 0);
+        let found = fitted(case, label, &[(sop, 800_000), (other, 500_000)], 900_000);
         assert_eq!(found.sop.as_deref(), Some(sop));
-        // Words tip the scales, but are not proof.
-        assert!(found.score > p(500_000) && !found.certain, "{:?}", found.score);
+        // Odds of 4 against 1: the scales tip, but that is no proof.
+        assert_eq!((found.score, found.certain), (p(800_000), false));
     }
+}
+
+#[test]
+fn labels_follow_the_sop_that_governs() {
+    let (case, _) = of_sop("quality_visible.wear");
+    let scenes = [("quality_visible", 600_000), ("wrong_item", 400_000)];
+    let found = label(case, &scenes, &[("apparel", 700_000), ("phone", 300_000)], 0);
+    let under = |id: &str| {
+        let label = found.under(BOOK.sop(id).unwrap());
+        (label.scene.id, label.goods_type.id, label.certain)
+    };
+    assert_eq!(under("quality_visible.wear"), ("quality_visible".to_owned(), "apparel".to_owned(), true));
+    assert_eq!(under("quality_visible.3c"), ("quality_visible".to_owned(), "phone".to_owned(), false));
+    assert_eq!(under("wrong_item.general").0, "wrong_item");
 }
 
 #[test]

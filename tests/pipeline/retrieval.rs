@@ -71,7 +71,8 @@ fn a_wrong_scene_leaves_the_sop_among_the_candidates() {
         let answers = judge.answer(&label.needs(case, &none, rules).unwrap()).unwrap();
         let Finding::Label(found) = label.judge(case, &none, &answers, rules).unwrap() else { panic!() };
         let findings = Findings { label: Some(misled(found, &gold.scene)), ..Findings::default() };
-        let Finding::Policy(found) = policy.judge(case, &findings, &[], rules).unwrap() else { panic!() };
+        let answers = judge.answer(&policy.needs(case, &findings, rules).unwrap()).unwrap();
+        let Finding::Policy(found) = policy.judge(case, &findings, &answers, rules).unwrap() else { panic!() };
         recall.add(found.candidates.iter().position(|candidate| candidate.id == gold.sop));
     }
     // It is never the first: the labels weigh more than the words.

@@ -3,18 +3,37 @@
 //! certificate, which is made at once.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use crate::certify;
-use crate::ctx::{self, Ctx};
+use crate::ctx::{self, Ctx, answers};
 use crate::setup::{python, sha256};
+use crate::step::Steps;
 
 const REQUIREMENTS: &str = "models/training/requirements.txt";
 const SCRIPT: &str = "models/training/train.py";
+const TEACHER_SCRIPT: &str = "models/training/teacher/run.py";
+/// Names of the steps.
+const SMALL: &str = "small training run";
+const TEACHER: &str = "small teacher run";
 
 /// Runs the training script with the given arguments.
 pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<()> {
+    let python = prepare(ctx)?;
+    println!("==> {SCRIPT}");
+    ctx::run(ctx.command(&python).arg(SCRIPT).args(args))?;
+    // What goes elsewhere, or asks for help, leaves the shipped models alone.
+    let elsewhere = ["--smoke", "--out", "--models", "--help", "-h"];
+    if args.iter().any(|arg| elsewhere.iter().any(|e| arg == e || arg.starts_with(&format!("{e}=")))) {
+        return Ok(());
+    }
+    certify::run(ctx, &[])
+}
+
+/// The Python of the virtual environment, which is made when it is missing or old.
+fn prepare(ctx: &Ctx) -> Result<PathBuf> {
     let requirements = ctx.root.join(REQUIREMENTS);
     let wanted = sha256(&requirements)?;
     let folder = ctx.target.join("train");
@@ -30,12 +49,18 @@ pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<()> {
         ctx::run(pip.arg(&requirements)).context("cannot install the training requirements")?;
         fs::write(&stamp, &wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     }
-    println!("==> {SCRIPT}");
-    ctx::run(ctx.command(&python).arg(SCRIPT).args(args))?;
-    // What goes elsewhere, or asks for help, leaves the shipped models alone.
-    let elsewhere = ["--smoke", "--out", "--models", "--help", "-h"];
-    if args.iter().any(|arg| elsewhere.iter().any(|e| arg == e || arg.starts_with(&format!("{e}=")))) {
-        return Ok(());
+    Ok(python)
+}
+
+/// The small training runs, as steps of `cargo xtask test`: what cannot be fetched is said and skipped.
+pub(crate) fn smoke(ctx: &Ctx, steps: &mut Steps) {
+    match prepare(ctx) {
+        Ok(python) => drop(steps.run(SMALL, || ctx::run(ctx.command(&python).args([SCRIPT, "--smoke"])))),
+        Err(error) => steps.skip(SMALL, &format!("{error:#}")),
     }
-    certify::run(ctx, &[])
+    if answers("python3", &["-c", "import torch, safetensors, onnxruntime, tokenizers"]) {
+        steps.run(TEACHER, || ctx::run(ctx.command("python3").args([TEACHER_SCRIPT, "--smoke"])));
+    } else {
+        steps.skip(TEACHER, "python3 has no PyTorch");
+    }
 }

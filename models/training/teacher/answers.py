@@ -8,7 +8,7 @@ import data
 import finetune
 import report
 from crossval import FOLDS, softmax, temperature
-from tasks import TASKS
+from tasks import TEXT_TASKS as TASKS
 
 # Fewer held-out questions of a task make no figure.
 FEWEST = 20

@@ -9,7 +9,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import vocab
 from crossval import fold_of, held_out
-from tasks import TASKS
+from tasks import TEXT_TASKS as TASKS
 
 LONGEST = 1280
 LABELLED = ("public", "authored")

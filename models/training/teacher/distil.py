@@ -16,7 +16,7 @@ import loop
 import student as net
 from crossval import FOLDS
 from features import encode
-from tasks import TASKS
+from tasks import TEXT_TASKS as TASKS
 
 SOFT = 0.7
 RATE = 1e-3

@@ -7,7 +7,7 @@ from torch import nn
 import data
 import loop
 import vocab
-from tasks import TASKS
+from tasks import TEXT_TASKS as TASKS
 
 ENCODER_RATE, HEAD_RATE = 5e-5, 2e-3
 SMOOTHING = 0.05

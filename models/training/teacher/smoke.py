@@ -25,7 +25,7 @@ import run as command
 import student as net
 import verify
 import vocab
-from tasks import TASKS
+from tasks import TEXT_TASKS as TASKS
 
 SIZE = {"width": 32, "layers": 2, "heads": 2, "kv_heads": 1, "head_dim": 16, "hidden": 64, "window": 16, "every": 2}
 SETTINGS = {

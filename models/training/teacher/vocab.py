@@ -7,7 +7,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import features
-from tasks import TASKS
+from tasks import TEXT_TASKS as TASKS
 
 CONTROL = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
 PAD, EOS, BOS, UNK, MASK = range(len(CONTROL))

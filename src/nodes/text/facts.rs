@@ -1,4 +1,4 @@
-//! Small exact readings that become fact tokens: elapsed hours, waybill numbers, dates, product codes, named goods.
+//! Small exact readings that become fact tokens: elapsed hours, dates, product codes, named goods.
 //! They find what is written; what it means is left to the models.
 
 use std::collections::BTreeSet;
@@ -21,9 +21,9 @@ pub(super) fn reached(by: Timestamp, at: Option<Timestamp>) -> bool {
     at.is_some_and(|at| by >= at)
 }
 
-/// A pattern of this file. Each is used by a test, so one that is no pattern does not get past them.
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("the patterns of this file are well formed")
+/// A pattern. Each is used by a test, so one that is no pattern does not get past them.
+pub(super) fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the patterns of the texts are well formed")
 }
 
 /// What looks like a waybill number: two letters and nine digits or more, perhaps with a space between.
@@ -45,26 +45,6 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         "[^，。；,;“”\"]{0,4}?[:：为栏印是写]*[“\"「]?([^“”\"「」，。；,;]{2,40})"
     ))
 });
-
-/// How the waybill numbers in a text stand to a known one.
-pub(super) fn waybill(text: &str, known: Option<&str>) -> &'static str {
-    let found = waybills(text);
-    match known {
-        None if found.is_empty() => "unknown_none",
-        None => "unknown_some",
-        Some(_) if found.is_empty() => "none",
-        Some(known) if found.contains(&known.to_ascii_uppercase()) => "same",
-        Some(_) => "different",
-    }
-}
-
-/// The waybill numbers in a text, in capitals and without spaces.
-pub(super) fn waybills(text: &str) -> BTreeSet<String> {
-    WAYBILL
-        .find_iter(&half_width(&seen(text)))
-        .map(|found| found.as_str().replace(' ', "").to_ascii_uppercase())
-        .collect()
-}
 
 /// How the days in a text stand to the time of the order and of the submission: `impossible`, `before`, `within`, `after`.
 pub(super) fn days(text: &str, paid: Timestamp, submitted: Timestamp) -> BTreeSet<&'static str> {
@@ -171,16 +151,6 @@ fn size_set(text: &str) -> BTreeSet<(String, &'static str)> {
     found.collect()
 }
 
-/// How the first waybill number of a text stands to the known ones: `none`, `same`, `different`. One that is named to say
-/// that it is missing tends to come later.
-pub(super) fn first_waybill(text: &str, known: &[Option<&str>]) -> &'static str {
-    let text = seen(text);
-    let text = half_width(&text);
-    let Some(first) = WAYBILL.find(&text) else { return "none" };
-    let first = first.as_str().replace(' ', "").to_ascii_uppercase();
-    if known.iter().flatten().any(|known| known.to_ascii_uppercase() == first) { "same" } else { "different" }
-}
-
 /// Characters kept before and after the first character of a denial.
 const DENIAL: (usize, usize) = (6, 7);
 
@@ -213,16 +183,6 @@ mod tests {
     }
 
     #[test]
-    fn waybills_are_compared_without_spaces_and_case() {
-        let text = "面单YT 883078755890清晰，另一张sf109683303475";
-        assert_eq!(waybill(text, Some("YT883078755890")), "same");
-        assert_eq!(waybill(text, Some("SF109683303475")), "same");
-        assert_eq!(waybill(text, Some("SF109683303476")), "different");
-        assert_eq!(waybill("无面单", Some("SF1")), "none");
-        assert_eq!(waybill(text, None), "unknown_some");
-    }
-
-    #[test]
     fn days_are_placed_in_the_order_of_events() {
         let (paid, submitted) = (at("2026-05-10T08:00:00+08:00"), at("2026-05-20T08:00:00+08:00"));
         assert_eq!(days("2026年4月31日，2026-05-12 09:14", paid, submitted), BTreeSet::from(["impossible", "within"]));
@@ -231,11 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn first_waybills_denials_codes_and_sizes() {
-        let text = "运单YT936520043197未查到；未出现YT936499020570";
-        assert_eq!(first_waybill(text, &[None, Some("YT936499020570")]), "different");
-        assert_eq!(first_waybill(text, &[Some("YT936520043197")]), "same");
-        assert_eq!(first_waybill("无", &[None]), "none");
+    fn denials_codes_and_sizes() {
         assert_eq!(lacks("底部方框为空白"), ["底部方框为空白"]);
         let order = "蓝域V3 5G手机 12GB+256GB";
         assert_eq!(order_codes("机型栏“蓝域V2s 8GB”", order), "different");

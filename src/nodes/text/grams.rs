@@ -35,6 +35,26 @@ impl Grams {
         }
     }
 
+    /// The pairs that the other has not.
+    pub(super) fn without(&self, other: &Grams) -> Grams {
+        Grams(self.0.difference(&other.0).copied().collect())
+    }
+
+    /// The pairs of either.
+    pub(super) fn and(mut self, other: &Grams) -> Grams {
+        self.0.extend(&other.0);
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its pairs as two-letter words in code point order.
+    pub(super) fn words(&self) -> Vec<String> {
+        self.0.iter().map(|(a, b)| format!("{a}{b}")).collect()
+    }
+
     /// How many pairs both have.
     pub(super) fn shared(&self, other: &Grams) -> usize {
         self.0.intersection(&other.0).count()

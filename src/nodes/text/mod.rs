@@ -9,18 +9,24 @@
 //!
 //! Markers, facts, their order and the limits are part of the models: change one and train again.
 
+mod absent;
 mod classify;
 mod facts;
 mod first_report;
+mod goods;
 mod grams;
 mod measure;
 mod numbers;
+mod parcel;
+mod relevant;
 mod seen;
 mod supports;
 
 pub use classify::classify;
 pub use first_report::first_report;
 pub use measure::{Candidate, Field, MeasureKind, Span, Value, candidates};
+pub use parcel::{OtherOrder, other_order};
+pub use relevant::relevant;
 pub(super) use seen::seen;
 pub use supports::supports;
 

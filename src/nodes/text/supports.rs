@@ -2,7 +2,7 @@
 
 use super::grams::Grams;
 use super::seen::seen;
-use super::{Layout, bucket, facts};
+use super::{Layout, absent, bucket, facts, goods, parcel};
 use crate::case::{Case, Evidence};
 
 /// Enough of the parties' words, in bytes, to look for product codes in.
@@ -13,7 +13,8 @@ const MOST_WORDS: usize = 20_000;
 /// `requirement` is the requirement's text in Chinese; `rivals` are those of the same party's other requirements that
 /// accept an item of this kind too, so that the model can see which of them an item aims at.
 ///
-/// `[FACTS]` party, kind, how waybill numbers, dates, codes and words compare with the order `[REQUIREMENT]` its text
+/// `[FACTS]` party, kind, how numbers, dates, codes, names, colours and words compare with the order, what is said to be
+/// lacking `[REQUIREMENT]` its text
 /// `[SHARED]` letter pairs that the content shares with the requirement and with no rival `[RIVAL]` the other way round
 /// `[LACKS]` the words around what the content says is not there `[ASKPARCEL]` `[ASKFAULT]` `[ASKOTHER]` the content once
 /// more, in one of them by what is asked, if there are rivals `[CONTENT]` what OCR and captioning made of the file `[TITLE]`
@@ -21,7 +22,7 @@ const MOST_WORDS: usize = 20_000;
 pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]) -> String {
     let order = &case.order;
     let content = Grams::of(&item.content);
-    let goods =
+    let bought =
         Grams::of_all(order.items.iter().flat_map(|i| [i.title.as_str(), i.spec.as_deref().unwrap_or_default()]));
     let (asked, rival) = (Grams::of(requirement), Grams::of_all(rivals.iter().copied()));
     let (own, other) = (asked.shared_words(&content, &rival), rival.shared_words(&content, &asked));
@@ -29,9 +30,9 @@ pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]
     let mut text = Layout::new();
     text.fact("party", item.party.as_str());
     text.fact("kind", &item.kind);
-    add_parcel_facts(&mut text, case, item);
-    text.fact("goods", &bucket(goods.share_in(&content), &[0, 5, 10, 20, 30, 45]));
-    text.count("goodswords", goods.shared(&content), 8);
+    parcel::add(&mut text, case, item);
+    text.fact("goods", &bucket(bought.share_in(&content), &[0, 5, 10, 20, 30, 45]));
+    text.count("goodswords", bought.shared(&content), 8);
     let shop = Grams::of(&order.seller.name);
     text.fact("shop", &bucket(shop.share_in(&content), &[0, 35, 99]));
     text.fact("claim", &bucket(content.share_in(&Grams::of(&case.claim.statement)), &[2, 5, 8, 12, 20, 30]));
@@ -55,7 +56,7 @@ pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]
     let ordered = order_words(case);
     text.fact("ordercodes", facts::order_codes(&item.content, &ordered));
     text.fact("sizes", facts::sizes(&item.content, &ordered));
-    match facts::named(&item.content, &goods) {
+    match facts::named(&item.content, &bought) {
         None => text.fact("named", "none"),
         Some((best, worst)) => {
             text.fact("named", &bucket(best, &[0, 15, 30, 50, 75]));
@@ -63,6 +64,10 @@ pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]
         }
     }
     text.fact("length", &bucket(seen(&item.content).chars().count() as i64, &[40, 70, 100, 140, 200]));
+
+    goods::add(&mut text, case, &item.content, &ordered, &words);
+    absent::add(&mut text, &item.content, requirement);
+    absent::add_denied(&mut text, &item.content, &bought);
 
     text.segment("[REQUIREMENT]", requirement, 200);
     text.pieces("[SHARED]", own.iter().map(String::as_str), 120);
@@ -88,26 +93,6 @@ fn asked_kind(requirement: &str) -> &'static str {
     } else {
         "[ASKOTHER]"
     }
-}
-
-/// How the waybill numbers in the content stand to the parcel's, to the returned parcel's and to both.
-fn add_parcel_facts(text: &mut Layout, case: &Case, item: &Evidence) {
-    let sent = case.order.waybill.as_ref().map(|w| w.as_str());
-    let returned = case.returned.as_ref().and_then(|r| r.waybill.as_ref()).map(|w| w.as_str());
-    let (to_sent, to_returned) = (facts::waybill(&item.content, sent), facts::waybill(&item.content, returned));
-    text.fact("sent", to_sent);
-    text.fact("back", to_returned);
-    text.fact(
-        "waybill",
-        match (to_sent, to_returned) {
-            ("same", _) | (_, "same") => "same",
-            ("different", _) | (_, "different") => "different",
-            ("unknown_some", _) => "some",
-            _ => "none",
-        },
-    );
-    text.count("waybills", facts::waybills(&item.content).len(), 2);
-    text.fact("firstwaybill", facts::first_waybill(&item.content, &[sent, returned]));
 }
 
 /// Titles and specifications of what was ordered.
