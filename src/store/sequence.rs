@@ -101,7 +101,8 @@ impl Sequencer {
     pub async fn step(&mut self) -> Result<usize, StoreError> {
         // Plans must not hang on statistics: these tables grow by the thousand between two looks at them.
         let begin = "BEGIN; SET LOCAL praetor.tenant = '*'; \
-                     SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
+                     SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; \
+                     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
                      SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('praetor sequencer', 0))";
         let mut tx = begin_statement(&self.pool, begin.to_owned()).await?;
         let system_id = system_id(&mut tx).await?;
