@@ -2,7 +2,7 @@
 //! dialogue, evidence), R what the nodes found, A the remedy. A pure function of the case, the findings and the rules.
 //!
 //! One section a line, opened by a marker in ASCII brackets. Words of the parties are data: they pass through
-//! [`sanitise`](crate::judge::text::sanitise), so that no marker, no line break and nothing invisible can be written by
+//! [`sanitise`], so that no marker, no line break and nothing invisible can be written by
 //! them. Probabilities are told in coarse steps. The text never exceeds the characters its reader takes; what is left
 //! out first is fixed, see `budget.rs`.
 //!
