@@ -18,7 +18,7 @@ fn other(file: &str, from: &str, to: &str) -> RuleBook {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_rule_changes_the_cases_it_governs_and_no_other() {
+async fn a_changed_clock_parts_decisions_by_the_rule_alone() {
     let (database, store, _) = prepared().await;
     let cases = some(4);
     let list = decided(&cases);
