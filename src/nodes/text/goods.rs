@@ -179,7 +179,8 @@ mod tests {
     #[test]
     fn names_of_other_goods_have_foreign_characters() {
         let said = "宝拼乐磁吸积木轨道车 儿童益智拼装玩具";
-        assert_eq!(foreign("产品名称“音乐拍拍鼓”，检验项目合格", said), Some((3, 3)));
+        // Of 音乐拍拍鼓 two count: the order has 乐 too, and 拍 is of documents.
+        assert_eq!(foreign("产品名称“音乐拍拍鼓”，检验项目合格", said), Some((2, 2)));
         assert_eq!(foreign("产品名称“磁吸积木轨道车”，型号：检测单", said), Some((0, 0)));
         assert_eq!(foreign("没有写", said), None);
     }
