@@ -16,7 +16,7 @@ async fn fill(store: &Store) {
     records.append_records(RecordKind::Certificate, &[record]).await.unwrap();
 }
 
-/// Tables and partitions of ours, but for what the migrations keep.
+/// Tables and partitions of ours, but for what the migrations keep, and when a key was last used, which is no record.
 async fn tables(session: &mut PgConnection, which: &str) -> Vec<String> {
     let query = format!(
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'praetor'::regnamespace
