@@ -2,6 +2,7 @@
 fits on all cases but the held-out ones, writes ONNX files, tokenizer and manifest into models/, and checks them."""
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -90,7 +91,8 @@ def run(args):
 def ask_program(folder, sets, variants, smoke):
     """Lets the program render the questions of every set, or of some cases of it, and of its variants if wanted."""
     def ask(files, out):
-        subprocess.run(["cargo", "run", "--quiet", "--", "questions", *map(str, files), "--out", str(out)], cwd=ROOT, check=True)
+        program = [os.environ["PRAETOR"]] if "PRAETOR" in os.environ else ["cargo", "run", "--quiet", "--"]
+        subprocess.run([*program, "questions", *map(str, files), "--out", str(out)], cwd=ROOT, check=True)
     for name in sets:
         files = [DATA / name / file for file in ("tickets.jsonl", "gold.jsonl")]
         if smoke:

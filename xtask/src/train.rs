@@ -55,7 +55,11 @@ fn prepare(ctx: &Ctx) -> Result<PathBuf> {
 /// The small training runs, as steps of `cargo xtask test`: what cannot be fetched is said and skipped.
 pub(crate) fn smoke(ctx: &Ctx, steps: &mut Steps) {
     match prepare(ctx) {
-        Ok(python) => drop(steps.run(SMALL, || ctx::run(ctx.command(&python).args([SCRIPT, "--smoke"])))),
+        // The program that the tests have built, not another one with other features.
+        Ok(python) => drop(steps.run(SMALL, || {
+            let mut small = ctx.command(&python);
+            ctx::run(small.env("PRAETOR", ctx.target.join("debug/praetor")).args([SCRIPT, "--smoke"]))
+        })),
         Err(error) => steps.skip(SMALL, &format!("{error:#}")),
     }
     if answers("python3", &["-c", "import torch, safetensors, onnxruntime, tokenizers"]) {
