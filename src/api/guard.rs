@@ -19,34 +19,27 @@ guarded_args! { A B }
 guarded_args! { A B C }
 guarded_args! { A B C D }
 
-/// `GET` for a policy.
-pub(super) fn get<F, Args>(handler: F) -> Route
-where
-    F: Handler<Args>,
-    Args: GuardedArgs,
-    F::Output: Responder + 'static,
-{
-    web::get().to(handler)
+/// Registrations for a policy: a method each.
+macro_rules! guarded_methods {
+    ($($(#[$doc:meta])* $method:ident)*) => {$(
+        $(#[$doc])*
+        pub(super) fn $method<F, Args>(handler: F) -> Route
+        where
+            F: Handler<Args>,
+            Args: GuardedArgs,
+            F::Output: Responder + 'static,
+        {
+            web::$method().to(handler)
+        }
+    )*};
 }
-
-/// `POST` for a policy.
-pub(super) fn post<F, Args>(handler: F) -> Route
-where
-    F: Handler<Args>,
-    Args: GuardedArgs,
-    F::Output: Responder + 'static,
-{
-    web::post().to(handler)
-}
-
-/// `DELETE` for a policy.
-pub(super) fn delete<F, Args>(handler: F) -> Route
-where
-    F: Handler<Args>,
-    Args: GuardedArgs,
-    F::Output: Responder + 'static,
-{
-    web::delete().to(handler)
+guarded_methods! {
+    /// `GET` for a policy.
+    get
+    /// `POST` for a policy.
+    post
+    /// `DELETE` for a policy.
+    delete
 }
 
 /// `GET` for anybody: health, metrics, the contract.
