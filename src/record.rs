@@ -1,9 +1,11 @@
-//! The form in which a decided case goes into the store: what is searched for in columns, the rest as canonical bytes.
-//! One form for the command line and the service.
+//! The forms in which a decided case and a privileged action go into the store: what is searched for in columns, the rest
+//! as canonical bytes. One form for the command line and the service.
+
+use serde_json::{Value, json};
 
 use crate::case::Case;
 use crate::pipeline::Decided;
-use crate::store::NewDecision;
+use crate::store::{NewDecision, NewRecord};
 
 /// A decision has no stored form.
 #[derive(Debug, thiserror::Error)]
@@ -34,4 +36,52 @@ pub fn stored(case: &Case, decided: &Decided) -> Result<NewDecision, RecordError
         body: d.canonical()?,
         trace: decided.trace.canonical()?,
     })
+}
+
+/// Who does what only few may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor<'a> {
+    /// Whoever holds a key of the service.
+    Key {
+        /// The key's public part.
+        id: &'a str,
+        /// The key's role.
+        role: &'a str,
+    },
+    /// Whoever is at the command line, as the system knows them.
+    System {
+        /// The user's number.
+        uid: u32,
+    },
+}
+
+impl Actor<'_> {
+    /// As it is written into records.
+    pub fn to_json(self) -> Value {
+        match self {
+            Self::Key { id, role } => json!({ "key_id": id, "role": role }),
+            Self::System { uid } => json!(format!("uid {uid}")),
+        }
+    }
+}
+
+/// The record of a privileged action, for kind `access`: to be appended in the transaction of the action itself.
+pub fn access(actor: Actor<'_>, action: &str, details: Value) -> NewRecord {
+    let id = format!("act_{:032x}", rand::random::<u128>());
+    let body = access_body(actor, action, &id, details);
+    NewRecord { id, subject: None, body }
+}
+
+/// What such a record says, for one whose id is given.
+pub fn access_body(actor: Actor<'_>, action: &str, id: &str, details: Value) -> Vec<u8> {
+    let body = json!({
+        "format": "praetor.access/1", "id": id, "action": action, "details": details, "actor": actor.to_json(),
+    });
+    canonical(&body)
+}
+
+/// RFC 8785.
+pub fn canonical(body: &Value) -> Vec<u8> {
+    // Strings, integers, lists and maps always have that form.
+    serde_json_canonicalizer::to_vec(body).unwrap_or_default()
 }

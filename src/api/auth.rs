@@ -15,12 +15,14 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::error::ApiError;
 use super::state::AppState;
-use crate::store::TenantId;
+use crate::record::{Actor, access};
+use crate::store::{NewRecord, TenantId};
 
 /// What a key may do. The names are those of `praetor key create --role`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -106,6 +108,18 @@ pub(super) struct Caller {
     pub tenant: TenantId,
     /// What it may do.
     pub role: Role,
+}
+
+impl Caller {
+    /// The caller as records name it.
+    pub(super) fn actor(&self) -> Actor<'_> {
+        Actor::Key { id: &self.key_id, role: self.role.as_str() }
+    }
+
+    /// The record that this caller did something privileged: what changes it is given to appends it in its transaction.
+    pub(super) fn did(&self, action: &str, details: Value) -> NewRecord {
+        access(self.actor(), action, details)
+    }
 }
 
 /// Proof that the caller satisfies a policy.

@@ -92,6 +92,11 @@ impl ApiError {
         Self::Parameter { name, value: shown(value), rule: (zh.into(), en.into()) }
     }
 
+    /// What the request wants to change is not as it would have to be.
+    pub fn conflict(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self::Conflict { why: (zh.into(), en.into()) }
+    }
+
     /// The stable code: what clients branch on.
     pub fn code(&self) -> &'static str {
         match self {

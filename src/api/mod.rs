@@ -28,6 +28,7 @@ pub use auth::{FreshKey, Role};
 pub use error::ApiError;
 pub use openapi::document as openapi;
 use queue::{Adjudicator, QueueConfig};
+pub use routes::keys::{DEFAULT_GRACE, LONGEST_GRACE};
 use state::{AppState, RateLimits};
 
 /// The longest ticket, in bytes after decompression.

@@ -20,7 +20,7 @@ use super::routes;
         routes::decisions::create, routes::decisions::list, routes::decisions::show, routes::decisions::trace,
         routes::decisions::explanation,
         routes::proofs::receipt, routes::proofs::checkpoint,
-        routes::keys::create, routes::keys::list, routes::keys::revoke,
+        routes::keys::create, routes::keys::list, routes::keys::revoke, routes::keys::rotate,
         routes::rules::list, routes::rules::show,
         routes::health::alive, routes::health::ready, routes::health::metrics, routes::health::contract,
         routes::health::docs,

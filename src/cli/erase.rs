@@ -9,7 +9,8 @@ use serde_json::json;
 use super::witnessed;
 use crate::config::Config;
 use crate::lang::Lang;
-use crate::store::{NewRecord, RecordKind, Store, StoreError, Whose};
+use crate::record::{Actor, access, access_body, canonical};
+use crate::store::{RecordKind, Store, StoreError, Whose};
 
 /// Whose data.
 #[derive(Debug, clap::Args)]
@@ -76,7 +77,7 @@ pub(super) async fn erase(args: &EraseArgs, config: &Config, out: &mut impl Writ
     let body = |id: &str, key: i64| {
         let body = json!({
             "format": "praetor.erasure/1", "id": id, "key": key, "ticket": args.whose.ticket,
-            "reason": args.reason, "actor": actor(),
+            "reason": args.reason, "actor": actor().to_json(),
         });
         canonical(&body)
     };
@@ -98,11 +99,12 @@ pub(super) async fn hold(args: &HoldArgs, config: &Config, out: &mut impl Write)
     let (mut lines, mut code) = (Vec::new(), ExitCode::SUCCESS);
     let done = match &args.command {
         HoldCommand::Place { whose, reason } => {
-            let body = |id: &str, key: i64| act("hold.place", id, json!({ "key": key, "reason": reason }));
+            let body =
+                |id: &str, key: i64| access_body(actor(), "hold.place", id, json!({ "key": key, "reason": reason }));
             records.hold(&whose.whose(), body).await.map(|ids| lines = ids)
         }
         HoldCommand::Release { hold, reason } => {
-            let body = |id: &str| act("hold.release", id, json!({ "hold": hold, "reason": reason }));
+            let body = |id: &str| access_body(actor(), "hold.release", id, json!({ "hold": hold, "reason": reason }));
             records.release(hold, body).await.map(|released| match (released, lang) {
                 (true, Lang::Zh) => lines.push(format!("{hold}：已解除")),
                 (true, Lang::En) => lines.push(format!("{hold}: released")),
@@ -131,27 +133,13 @@ pub(super) async fn hold(args: &HoldArgs, config: &Config, out: &mut impl Write)
 /// Records a privileged action on the database as a whole with every tenant.
 pub(super) async fn note(store: &Store, action: &str, details: serde_json::Value) -> Result<(), StoreError> {
     for tenant in store.tenants().await? {
-        let id = format!("act_{:032x}", rand::random::<u128>());
-        let body = act(action, &id, details.clone());
-        store.tenant(&tenant).append_records(RecordKind::Access, &[NewRecord { id, subject: None, body }]).await?;
+        let act = access(actor(), action, details.clone());
+        store.tenant(&tenant).append_records(RecordKind::Access, &[act]).await?;
     }
     Ok(())
 }
 
-/// The record of a privileged action.
-fn act(action: &str, id: &str, details: serde_json::Value) -> Vec<u8> {
-    let body = json!({
-        "format": "praetor.access/1", "id": id, "action": action, "details": details, "actor": actor(),
-    });
-    canonical(&body)
-}
-
-/// Who is at the command line, as the system knows them.
-fn actor() -> String {
-    format!("uid {}", rustix::process::getuid().as_raw())
-}
-
-fn canonical(body: &serde_json::Value) -> Vec<u8> {
-    // RFC 8785; strings and integers always have that form.
-    serde_json_canonicalizer::to_vec(body).unwrap_or_default()
+/// Who is at the command line.
+pub(super) fn actor() -> Actor<'static> {
+    Actor::System { uid: rustix::process::getuid().as_raw() }
 }

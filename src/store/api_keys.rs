@@ -1,11 +1,14 @@
-//! The keys of the HTTP service. Secrets are not here: the store sees their hashes.
+//! The keys of the HTTP service. Secrets are not here: the store sees their hashes. Whatever is done to a key is recorded
+//! in the same transaction, by the record of the action that comes with it.
 
 use chrono::{DateTime, Utc};
+use sqlx::PgTransaction;
 
 use super::Store;
 use super::error::StoreError;
-use super::model::Hash;
+use super::model::{Hash, NewRecord};
 use super::tenant::{Intent, TenantId, TenantStore, commit};
+use crate::ledger::Kind;
 
 /// A key to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,30 @@ pub struct ApiKeyRow {
     pub last_used_at: Option<DateTime<Utc>>,
     /// True once it is revoked.
     pub revoked: bool,
+    /// The key that takes its place.
+    pub successor: Option<String>,
+}
+
+/// A key that takes another's place: same tenant, role and name, and the end that was set for that one, if any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Successor {
+    /// The public part.
+    pub key_id: String,
+    /// SHA-256 of the secret.
+    pub secret_sha256: Hash,
+    /// How long the old key still serves, in seconds.
+    pub grace_seconds: u32,
+}
+
+/// What became of a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotated {
+    /// The old key serves until then.
+    Until(DateTime<Utc>),
+    /// This tenant has no such key.
+    Unknown,
+    /// The key is revoked, out of time, or has a successor already.
+    Ended,
 }
 
 /// A key as it is looked up when somebody calls.
@@ -92,10 +119,10 @@ impl Store {
 }
 
 impl TenantStore {
-    /// Keeps a key of this tenant, which is added if it is new.
-    pub async fn put_api_key(&self, key: &NewApiKey) -> Result<(), StoreError> {
+    /// Keeps a key of this tenant, which is added if it is new. `act` is the record of who did it.
+    pub async fn put_api_key(&self, key: &NewApiKey, act: &NewRecord) -> Result<(), StoreError> {
         self.found().await?;
-        let mut tx = self.begin(Intent::Read).await?;
+        let mut tx = self.begin(Intent::Write).await?;
         sqlx::query!(
             r#"INSERT INTO praetor.api_keys (key_id, tenant, role, secret_sha256, name, expires_at)
                VALUES ($1, $2, $3, $4, $5, $6)"#,
@@ -109,6 +136,7 @@ impl TenantStore {
         .execute(&mut *tx)
         .await
         .map_err(StoreError::query("keep a key"))?;
+        self.append_in(&mut tx, Kind::Access, std::slice::from_ref(act)).await?;
         commit(tx).await
     }
 
@@ -117,9 +145,10 @@ impl TenantStore {
         let mut tx = self.begin(Intent::Read).await?;
         sqlx::query_as!(
             ApiKeyRow,
-            r#"SELECT k.key_id, k.role, k.name, k.created_at, k.expires_at, u.last_used_at AS "last_used_at?",
-                      (r.key_id IS NOT NULL) AS "revoked!"
+            r#"SELECT k.key_id, k.role, k.name, k.created_at, LEAST(k.expires_at, t.expires_at) AS expires_at,
+                      u.last_used_at AS "last_used_at?", (r.key_id IS NOT NULL) AS "revoked!", t.successor AS "successor?"
                FROM praetor.api_keys k LEFT JOIN praetor.api_key_revocations r USING (key_id)
+               LEFT JOIN praetor.api_key_rotations t USING (key_id)
                LEFT JOIN praetor.api_key_uses u USING (key_id)
                ORDER BY k.seq DESC LIMIT 1000"#
         )
@@ -128,27 +157,75 @@ impl TenantStore {
         .map_err(StoreError::query("list keys"))
     }
 
-    /// Revokes a key. False if this tenant has none of that name; again is no error.
-    pub async fn revoke_api_key(&self, key_id: &str) -> Result<bool, StoreError> {
-        let mut tx = self.begin(Intent::Read).await?;
-        let known = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM praetor.api_keys WHERE key_id = $1) AS "known!""#,
-            key_id
+    /// Gives a key a successor. The old one serves for the grace period, and no longer than it would have. `act` is the
+    /// record of who did it.
+    pub async fn rotate_api_key(&self, old: &str, new: &Successor, act: &NewRecord) -> Result<Rotated, StoreError> {
+        let mut tx = self.begin(Intent::Write).await?;
+        if !self.has_api_key(&mut tx, old).await? {
+            return Ok(Rotated::Unknown);
+        }
+        let made = sqlx::query!(
+            r#"INSERT INTO praetor.api_keys (key_id, tenant, role, secret_sha256, name, expires_at)
+               SELECT $2, k.tenant, k.role, $3, k.name, k.expires_at FROM praetor.api_keys k
+               WHERE k.key_id = $1 AND (k.expires_at IS NULL OR k.expires_at > now())
+                 AND NOT EXISTS (SELECT FROM praetor.api_key_revocations r WHERE r.key_id = k.key_id)"#,
+            old,
+            new.key_id,
+            &new.secret_sha256,
         )
-        .fetch_one(&mut *tx)
+        .execute(&mut *tx)
         .await
-        .map_err(StoreError::query("look a key up"))?;
-        if known {
-            sqlx::query!(
-                r#"INSERT INTO praetor.api_key_revocations (key_id, tenant) VALUES ($1, $2) ON CONFLICT DO NOTHING"#,
-                key_id,
-                self.tenant.as_str(),
-            )
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::query("revoke a key"))?;
+        .map_err(StoreError::query("keep a key"))?
+        .rows_affected();
+        if made == 0 {
+            return Ok(Rotated::Ended);
+        }
+        let until = sqlx::query_scalar!(
+            r#"INSERT INTO praetor.api_key_rotations (key_id, tenant, successor, expires_at)
+               SELECT k.key_id, k.tenant, $2, LEAST(k.expires_at, now() + make_interval(secs => $3))
+               FROM praetor.api_keys k WHERE k.key_id = $1
+               ON CONFLICT DO NOTHING RETURNING expires_at"#,
+            old,
+            new.key_id,
+            f64::from(new.grace_seconds),
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::query("rotate a key"))?;
+        // Dropped without commit, the transaction leaves no new key behind.
+        let Some(until) = until else { return Ok(Rotated::Ended) };
+        self.append_in(&mut tx, Kind::Access, std::slice::from_ref(act)).await?;
+        commit(tx).await?;
+        Ok(Rotated::Until(until))
+    }
+
+    /// Revokes a key. False if this tenant has none of that name; again is no error, and no second action. `act` is the
+    /// record of who did it.
+    pub async fn revoke_api_key(&self, key_id: &str, act: &NewRecord) -> Result<bool, StoreError> {
+        let mut tx = self.begin(Intent::Write).await?;
+        if !self.has_api_key(&mut tx, key_id).await? {
+            return Ok(false);
+        }
+        let revoked = sqlx::query!(
+            r#"INSERT INTO praetor.api_key_revocations (key_id, tenant) VALUES ($1, $2) ON CONFLICT DO NOTHING"#,
+            key_id,
+            self.tenant.as_str(),
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(StoreError::query("revoke a key"))?
+        .rows_affected();
+        if revoked == 1 {
+            self.append_in(&mut tx, Kind::Access, std::slice::from_ref(act)).await?;
         }
         commit(tx).await?;
-        Ok(known)
+        Ok(true)
+    }
+
+    async fn has_api_key(&self, tx: &mut PgTransaction<'_>, key_id: &str) -> Result<bool, StoreError> {
+        sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM praetor.api_keys WHERE key_id = $1) AS "known!""#, key_id)
+            .fetch_one(&mut **tx)
+            .await
+            .map_err(StoreError::query("look a key up"))
     }
 }

@@ -53,7 +53,7 @@ use embedded::{Cluster, EmbeddedError, Left};
 
 pub use crate::ledger::Kind as RecordKind;
 pub use answers::{Answered, Once};
-pub use api_keys::{ApiKeyRow, FoundApiKey, NewApiKey};
+pub use api_keys::{ApiKeyRow, FoundApiKey, NewApiKey, Rotated, Successor};
 pub use artifacts::NewArtifact;
 pub use config::{StoreConfig, default_data_dir};
 pub use erase::{Hold, Whose};

@@ -143,6 +143,6 @@ async fn a_receipt_comes_once_the_decision_has_its_place_and_then_verifies() {
     let receipt = Receipt::parse(&receipt).unwrap();
     let checkpoint = service.get("/v1/audit/checkpoint", &key).await.text().await.unwrap();
     assert_eq!(checkpoint, service.store.log().latest().await.unwrap().unwrap().note);
-    assert_eq!(receipt.verify(&service.log_keys()).unwrap().size, 1);
+    assert_eq!(receipt.verify(&service.log_keys()).unwrap().size, 2, "the making of the key and the decision");
     service.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use praetor::api::Role;
+use praetor::store::RecordKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -21,6 +22,7 @@ const MATRIX: &[(&str, &str, &[Role])] = {
         ("post", "/v1/keys", &[Admin]),
         ("get", "/v1/keys", &[Admin]),
         ("delete", "/v1/keys/{id}", &[Admin]),
+        ("post", "/v1/keys/{id}/rotate", &[Admin]),
         ("get", "/v1/sops", &[Caller, Operator, Reviewer, Auditor, Editor, Admin]),
         ("get", "/v1/sops/{id}", &[Caller, Operator, Reviewer, Auditor, Editor, Admin]),
     ]
@@ -111,5 +113,61 @@ async fn a_key_made_over_http_works_and_is_listed_without_its_secret() {
         let answer = service.post("/v1/keys", &admin, wrong.to_string()).send().await.unwrap();
         assert_eq!(problem(answer, 400).await["code"], "invalid_body");
     }
+    service.stop().await;
+}
+
+/// The privileged actions on record: action and details.
+async fn acts(service: &Service, by: &str) -> Vec<(String, Value)> {
+    let records = service.store.tenant(&"default".parse().unwrap()).list_records(RecordKind::Access, 0, 100).await;
+    let bodies = records.unwrap().into_iter().map(|r| serde_json::from_slice::<Value>(r.body.kept().unwrap()).unwrap());
+    let mine = bodies.filter(|body| body["actor"]["key_id"] == by.split('_').nth(1).unwrap());
+    mine.map(|body| (body["action"].as_str().unwrap().to_owned(), body["details"].clone())).collect()
+}
+
+#[tokio::test]
+async fn a_rotated_key_serves_for_its_grace_and_what_is_done_to_keys_is_on_record() {
+    let service = Service::start().await;
+    let admin = service.key(Role::Admin, "default").await;
+    let old = service.key_until(Role::Caller, "default", Some(Utc::now() + TimeDelta::days(9))).await;
+    let id = old.split('_').nth(1).unwrap().to_owned();
+    let rotate = async |id: &str, grace: Value| {
+        let body = json!({ "grace_seconds": grace }).to_string();
+        service.post(&format!("/v1/keys/{id}/rotate"), &admin, body).send().await.unwrap()
+    };
+    for wrong in [json!(-1), json!(2_592_001), json!("day")] {
+        assert_eq!(rotate(&id, wrong).await.status(), 400);
+    }
+    assert_eq!(problem(rotate("000000000000", json!(0)).await, 404).await["code"], "not_found");
+    let made = rotate(&id, json!(1)).await;
+    assert_eq!(made.status(), 201);
+    let made: Value = serde_json::from_str(&made.text().await.unwrap()).unwrap();
+    let new = made["token"].as_str().unwrap();
+    assert_eq!(service.get("/v1/decisions", &old).await.status(), 200, "in its grace");
+    assert_eq!(service.get("/v1/decisions", new).await.status(), 200);
+    assert_eq!(problem(rotate(&id, json!(1)).await, 409).await["code"], "conflict", "it has a successor");
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_eq!(service.get("/v1/decisions", &old).await.status(), 401);
+    assert_eq!(service.get("/v1/decisions", new).await.status(), 200);
+    let listed: Value = serde_json::from_str(&service.get("/v1/keys", &admin).await.text().await.unwrap()).unwrap();
+    let of = |id: &str| listed["items"].as_array().unwrap().iter().find(|k| k["id"] == id).unwrap().clone();
+    let successor = made["id"].as_str().unwrap();
+    assert_eq!(of(&id)["successor"], successor);
+    assert_eq!(of(&id)["expires_at"], made["old_expires_at"]);
+    // The new key ends when the old one was to end, and has its role.
+    assert!(of(successor)["expires_at"].as_str().unwrap() > of(&id)["expires_at"].as_str().unwrap());
+    assert_eq!(of(successor)["role"], "caller");
+    for _ in 0..2 {
+        let revoke = service.request(Method::DELETE, &format!("/v1/keys/{successor}"), &admin).send().await.unwrap();
+        assert_eq!(revoke.status(), 204);
+    }
+    assert_eq!(problem(rotate(successor, json!(1)).await, 409).await["code"], "conflict", "it is revoked");
+    // What was refused or changed nothing left no record.
+    let expected = [
+        ("key.rotate".to_owned(), json!({ "key": id, "successor": successor, "grace_seconds": 1 })),
+        ("key.revoke".to_owned(), json!({ "key": successor })),
+    ];
+    assert_eq!(acts(&service, &admin).await, expected);
+    let leaves = service.store.tenant(&"default".parse().unwrap()).rows().await.unwrap();
+    assert_eq!(leaves.leaves, 4, "two keys made by the tests, and these two actions");
     service.stop().await;
 }

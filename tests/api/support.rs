@@ -9,10 +9,11 @@ use praetor::decision::Gate;
 use praetor::judge::{Judge, JudgeConfig};
 use praetor::ledger::{KeyFile, PublicKey};
 use praetor::pipeline::Pipeline;
+use praetor::record::{Actor, access};
 use praetor::store::{NewApiKey, Store, TenantId};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::pipeline::{BOOK, repo};
 use crate::store::support::Database;
@@ -79,7 +80,8 @@ impl Service {
             expires_at,
         };
         let tenant: TenantId = tenant.parse().unwrap();
-        self.store.tenant(&tenant).put_api_key(&new).await.unwrap();
+        let act = access(Actor::System { uid: 0 }, "key.create", json!({ "key": fresh.id }));
+        self.store.tenant(&tenant).put_api_key(&new, &act).await.unwrap();
         fresh.token.expose_secret().to_owned()
     }
 

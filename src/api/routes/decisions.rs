@@ -11,6 +11,7 @@ use super::super::auth::{Adjudicate, Guarded, ReadDecisions, ReadTraces};
 use super::super::error::{ApiError, shown};
 use super::super::middleware::lang_of;
 use super::super::state::AppState;
+use super::body::json_only;
 use super::page::{self, Page};
 use crate::case::{Case, CaseErrors, Rule, Timestamp};
 use crate::lang::Lang;
@@ -269,16 +270,6 @@ async fn find(state: &AppState, tenant: &TenantId, id: &str) -> Result<StoredDec
 pub(super) fn time(name: &'static str) -> impl Fn(&str) -> Result<Timestamp, ApiError> {
     move |text| {
         text.parse().map_err(|rule: Rule| ApiError::parameter(name, text, rule.text(Lang::Zh), rule.text(Lang::En)))
-    }
-}
-
-/// Refuses a body that is declared as something else than JSON.
-pub(super) fn json_only(request: &HttpRequest) -> Result<(), ApiError> {
-    let given = request.headers().get(header::CONTENT_TYPE).map(|v| v.to_str().unwrap_or("?"));
-    let essence = given.map(|v| v.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    match essence.as_deref() {
-        Some("application/json") => Ok(()),
-        _ => Err(ApiError::MediaType),
     }
 }
 

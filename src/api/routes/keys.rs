@@ -1,15 +1,17 @@
-//! Keys of the caller's tenant: make, list, revoke. A secret is shown once, when it is made.
+//! Keys of the caller's tenant: make, list, rotate, revoke. A secret is shown once, when it is made. What is done to a key
+//! leaves a record that names who did it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::super::auth::{FreshKey, Guarded, ManageKeys, Role};
 use super::super::error::{ApiError, shown};
 use super::super::state::AppState;
-use super::decisions::json_only;
-use crate::store::{ApiKeyRow, NewApiKey};
+use super::body::json;
+use crate::store::{ApiKeyRow, NewApiKey, Rotated, Successor};
 
 /// A key to make.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -50,6 +52,8 @@ pub(super) struct KeyListed {
     last_used_at: Option<DateTime<Utc>>,
     /// True once it is revoked.
     revoked: bool,
+    /// The key that takes its place; this one serves until `expires_at`.
+    successor: Option<String>,
 }
 
 impl From<ApiKeyRow> for KeyListed {
@@ -62,6 +66,7 @@ impl From<ApiKeyRow> for KeyListed {
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
             revoked: row.revoked,
+            successor: row.successor,
         }
     }
 }
@@ -81,8 +86,7 @@ pub(super) async fn create(
     body: web::Bytes,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    json_only(&request)?;
-    let wanted: KeyRequest = serde_json::from_slice(&body).map_err(|error| ApiError::Body(error.to_string()))?;
+    let wanted: KeyRequest = json(&request, &body)?;
     if let Some(name) = &wanted.name
         && (name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control))
     {
@@ -97,7 +101,8 @@ pub(super) async fn create(
         name: wanted.name,
         expires_at: wanted.expires_at,
     };
-    state.store.tenant(&guard.caller.tenant).put_api_key(&new).await?;
+    let act = guard.caller.did("key.create", json!({ "key": fresh.id, "role": new.role }));
+    state.store.tenant(&guard.caller.tenant).put_api_key(&new, &act).await?;
     let made = KeyCreated { id: fresh.id, token: fresh.token.expose_secret().to_owned() };
     Ok(HttpResponse::Created().json(made))
 }
@@ -133,8 +138,74 @@ pub(super) async fn revoke(
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    match state.store.tenant(&guard.caller.tenant).revoke_api_key(&id).await? {
+    let act = guard.caller.did("key.revoke", json!({ "key": *id }));
+    match state.store.tenant(&guard.caller.tenant).revoke_api_key(&id, &act).await? {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(ApiError::NotFound),
+    }
+}
+
+/// How long an old key still serves, in seconds, unless the client says otherwise: a day.
+pub const DEFAULT_GRACE: u32 = 86_400;
+
+/// How long an old key may still serve, in seconds: thirty days.
+pub const LONGEST_GRACE: u32 = 30 * 86_400;
+
+/// How a key is to be rotated.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotateRequest {
+    /// How long the old key still serves, in seconds; a day by default.
+    #[schema(maximum = 2_592_000)]
+    grace_seconds: Option<u32>,
+}
+
+/// A key that takes another's place.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct KeyRotated {
+    /// Its public part.
+    id: String,
+    /// What goes into `Authorization: Bearer`; it cannot be read again.
+    token: String,
+    /// Until when the old key serves.
+    old_expires_at: DateTime<Utc>,
+}
+
+/// Rotate a key
+///
+/// A new key of the same role and name. The old one serves for the grace period, so that its clients have time to change.
+#[utoipa::path(
+    post, path = "/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotateKey",
+    params(("id" = String, Path, description = "The old key's public part", pattern = "^[0-9a-f]{12}$")),
+    request_body(content = RotateRequest),
+    responses((status = 201, description = "Made; the token is shown this once", body = KeyRotated)),
+)]
+pub(super) async fn rotate(
+    guard: Guarded<ManageKeys>,
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+    body: web::Bytes,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let wanted: RotateRequest = json(&request, &body)?;
+    let grace_seconds = wanted.grace_seconds.unwrap_or(DEFAULT_GRACE);
+    if grace_seconds > LONGEST_GRACE {
+        let (zh, en) = (format!("至多 {LONGEST_GRACE} 秒"), format!("is at most {LONGEST_GRACE} seconds"));
+        return Err(ApiError::parameter("grace_seconds", &grace_seconds.to_string(), zh, en));
+    }
+    let fresh = FreshKey::generate()?;
+    let new = Successor { key_id: fresh.id.clone(), secret_sha256: fresh.secret_sha256, grace_seconds };
+    let details = json!({ "key": *id, "successor": fresh.id, "grace_seconds": grace_seconds });
+    let act = guard.caller.did("key.rotate", details);
+    match state.store.tenant(&guard.caller.tenant).rotate_api_key(&id, &new, &act).await? {
+        Rotated::Until(old_expires_at) => {
+            let token = fresh.token.expose_secret().to_owned();
+            Ok(HttpResponse::Created().json(KeyRotated { id: fresh.id, token, old_expires_at }))
+        }
+        Rotated::Unknown => Err(ApiError::NotFound),
+        Rotated::Ended => Err(ApiError::conflict(
+            "该密钥已吊销、已过期或已有后继",
+            "the key is revoked, expired or has a successor already",
+        )),
     }
 }

@@ -1,5 +1,6 @@
 //! The routes: which path is served by which handler.
 
+mod body;
 pub(super) mod decisions;
 pub(super) mod health;
 pub(super) mod keys;
@@ -29,6 +30,7 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
                 .service(resource("/audit/checkpoint", "GET").route(get(proofs::checkpoint)))
                 .service(resource("/keys", "GET, POST").route(post(keys::create)).route(get(keys::list)))
                 .service(resource("/keys/{id}", "DELETE").route(delete(keys::revoke)))
+                .service(resource("/keys/{id}/rotate", "POST").route(post(keys::rotate)))
                 .service(resource("/sops", "GET").route(get(rules::list)))
                 .service(resource("/sops/{id}", "GET").route(get(rules::show))),
         )

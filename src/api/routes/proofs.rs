@@ -25,12 +25,10 @@ pub(in super::super) async fn receipt(
         Receipted::Receipt(receipt) => Ok(HttpResponse::Ok().content_type("application/json").body(receipt.to_bytes())),
         Receipted::Unknown => Err(ApiError::NotFound),
         Receipted::Erased(_) => Err(ApiError::Erased),
-        Receipted::Pending => Err(ApiError::Conflict {
-            why: (
-                "该决定尚未进入账本，请稍后再取".to_owned(),
-                "the decision has no place in the ledger yet; ask again".to_owned(),
-            ),
-        }),
+        Receipted::Pending => Err(ApiError::conflict(
+            "该决定尚未进入账本，请稍后再取",
+            "the decision has no place in the ledger yet; ask again",
+        )),
         Receipted::Lost => {
             tracing::error!(decision = %id, "a record is gone or damaged: run `praetor audit verify`");
             Err(ApiError::Internal)
