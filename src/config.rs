@@ -9,9 +9,10 @@ use serde::Deserialize;
 use crate::judge::{Device, JudgeConfig, SecondPassMode};
 use crate::lang::Lang;
 use crate::store::{RetentionYears, StoreConfig, TenantId, default_data_dir};
+use crate::telemetry::{LogConfig, TelemetryConfig, TelemetryError};
 use crate::witness::WitnessConfig;
 
-pub use serve::ServeConfig;
+pub use serve::{ServeConfig, TlsConfig};
 
 /// Everything a command may need to know.
 #[derive(Debug, Clone)]
@@ -34,6 +35,10 @@ pub struct Config {
     pub witness: Option<WitnessConfig>,
     /// The HTTP service.
     pub serve: ServeConfig,
+    /// The log.
+    pub log: LogConfig,
+    /// Where spans go.
+    pub telemetry: TelemetryConfig,
     /// The language of what people read.
     pub lang: Lang,
 }
@@ -69,6 +74,8 @@ struct File {
     judge: Option<JudgeConfig>,
     calibration: CalibrationFile,
     serve: Option<ServeConfig>,
+    log: LogConfig,
+    telemetry: TelemetryConfig,
 }
 
 /// `[witness]` of `praetor.toml`, or PRAETOR_WITNESS_URL and PRAETOR_WITNESS_KEY.
@@ -157,6 +164,9 @@ pub enum ConfigError {
     /// The witness's public key is none, or its address comes without a key.
     #[error("the witness needs its address and its public key: `{0}` is none")]
     Witness(String),
+    /// What the log shall be is not understood.
+    #[error(transparent)]
+    Log(#[from] TelemetryError),
 }
 
 impl Config {
@@ -185,7 +195,16 @@ impl Config {
             certificate: beside(args.certificate.clone().or(said.certificate.map(&in_file)), "certificate.json"),
             trusted_keys: beside(args.trusted_keys.clone().or(said.trusted_keys.map(&in_file)), "trusted_keys.pem"),
         };
-        let database_url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+        let database_url = variable("DATABASE_URL");
+        let log = LogConfig {
+            format: variable("PRAETOR_LOG_FORMAT").map_or(Ok(file.log.format), |format| format.parse())?,
+            level: variable("PRAETOR_LOG").or(file.log.level),
+        };
+        let otlp_endpoint = variable("OTEL_EXPORTER_OTLP_ENDPOINT").or(file.telemetry.otlp_endpoint);
+        let mut serve = file.serve.unwrap_or_default();
+        if let Some(tls) = &mut serve.tls {
+            *tls = TlsConfig { certificate: in_file(tls.certificate.clone()), key: in_file(tls.key.clone()) };
+        }
         Ok(Self {
             pack: args.pack.clone().or(file.pack.map(&in_file)).unwrap_or_else(|| installed("sop_rules/demo")),
             models,
@@ -195,14 +214,20 @@ impl Config {
             witness: witness(file.witness)?,
             tenant: args.tenant.clone().or(file.tenant).unwrap_or_default(),
             calibration,
-            serve: file.serve.unwrap_or_default(),
+            serve,
+            log,
+            telemetry: TelemetryConfig { otlp_endpoint },
             lang: args.lang.or(file.lang).unwrap_or_else(Lang::of_environment),
         })
     }
 }
 
+/// A variable of the environment, unless it is empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn witness(file: Option<WitnessFile>) -> Result<Option<WitnessConfig>, ConfigError> {
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let url = variable("PRAETOR_WITNESS_URL").or(file.as_ref().map(|file| file.url.clone()));
     let Some(url) = url else { return Ok(None) };
     let key = variable("PRAETOR_WITNESS_KEY").or(file.map(|file| file.key)).unwrap_or_default();

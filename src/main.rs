@@ -4,6 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    praetor::telemetry::init();
     praetor::cli::main().await
 }

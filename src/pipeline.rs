@@ -1,12 +1,15 @@
 //! Runs the nodes over many cases at once, in waves: each wave's questions are asked together, so that one case
 //! takes few passes and a backlog fills the models. The API, the batch and the replay run this very pipeline.
 
+mod stay;
+
 use crate::case::{Case, Timestamp};
 use crate::decision::{self, Asked, Decision, DecisionError, Gate, NodeRecord, Pins, Trace};
 use crate::judge::{Answer, Judge, JudgeError, Question, SecondPass, Thresholds};
 pub use crate::nodes::{Edit, UnknownEdit};
 use crate::nodes::{Finding, Findings, Node, NodeError, NodeId, Rules, pra, verify, waves};
 use crate::sop::{Index, IndexError, RuleBook};
+use stay::{Stay, asking};
 
 /// Whoever answers questions: the judge, or answers recorded before.
 pub trait Ask: Send + Sync {
@@ -192,6 +195,7 @@ impl Pipeline {
         cases: &[(&Case, Option<Timestamp>)],
         edits: &[Edit],
     ) -> Result<Vec<Decided>, PipelineError> {
+        let _span = tracing::info_span!("decide", cases = cases.len()).entered();
         let mut runs: Vec<Run<'_>> =
             cases.iter().map(|&(case, as_of)| Run::new(case, as_of, Findings::default())).collect();
         for wave in &self.waves {
@@ -218,32 +222,44 @@ impl Pipeline {
 
     fn run_wave(&self, wave: &[Box<dyn Node>], runs: &mut [Run<'_>], edits: &[Edit]) -> Result<(), PipelineError> {
         let rules = self.rules();
+        let mut stays: Vec<Stay> = wave.iter().map(|node| Stay::begin(node.id(), runs.len())).collect();
         let mut questions = Vec::new();
         let mut counts = Vec::with_capacity(runs.len() * wave.len());
-        for run in runs.iter() {
-            for node in wave {
-                let asked = node.needs(run.case, &run.findings, rules).map_err(|e| at(run.case, e))?;
-                counts.push(asked.len());
-                questions.extend(asked);
-            }
+        for (node, stay) in wave.iter().zip(&mut stays) {
+            stay.during(|| {
+                runs.iter().try_for_each(|run| {
+                    let asked = node.needs(run.case, &run.findings, rules).map_err(|e| at(run.case, e))?;
+                    counts.push(asked.len());
+                    questions.extend(asked);
+                    Ok::<_, PipelineError>(())
+                })
+            })?;
         }
-        let answers = self.ask.ask(&questions)?;
-        let (mut from, mut counts) = (0, counts.into_iter());
-        for run in runs.iter_mut() {
-            // Nodes of one wave do not see each other: all judge by the findings of the waves before.
-            let inputs = run.trace.inputs_sha256()?;
-            let mut found = Vec::with_capacity(wave.len());
-            for node in wave {
-                let to = from + counts.next().unwrap_or(0);
-                let own = answers.get(from..to).unwrap_or(&[]);
-                let mut finding = node.judge(run.case, &run.findings, own, rules).map_err(|e| at(run.case, e))?;
-                for edit in edits {
-                    edit.apply(&mut finding, &run.findings, rules).map_err(|e| at(run.case, e))?;
+        let (answers, waited) = asking(questions.len(), || self.ask.ask(&questions));
+        let (answers, mut from, mut counts) = (answers?, 0, counts.into_iter());
+        // Nodes of one wave do not see each other: all judge by the findings of the waves before.
+        let inputs = runs.iter().map(|run| run.trace.inputs_sha256()).collect::<Result<Vec<_>, _>>()?;
+        let mut found: Vec<Vec<NodeRecord>> = runs.iter().map(|_| Vec::with_capacity(wave.len())).collect();
+        for (node, mut stay) in wave.iter().zip(stays) {
+            let first = from;
+            stay.during(|| {
+                for ((run, inputs), found) in runs.iter().zip(&inputs).zip(&mut found) {
+                    let to = from + counts.next().unwrap_or(0);
+                    let own = answers.get(from..to).unwrap_or(&[]);
+                    let mut finding = node.judge(run.case, &run.findings, own, rules).map_err(|e| at(run.case, e))?;
+                    for edit in edits {
+                        edit.apply(&mut finding, &run.findings, rules).map_err(|e| at(run.case, e))?;
+                    }
+                    let asked = questions[from..to].iter().zip(own).map(|(q, a)| Asked::new(q, a)).collect();
+                    found.push(NodeRecord { node: node.id(), inputs_sha256: inputs.clone(), asked, finding });
+                    from = to;
                 }
-                let asked = questions[from..to].iter().zip(own).map(|(q, a)| Asked::new(q, a)).collect();
-                found.push(NodeRecord { node: node.id(), inputs_sha256: inputs.clone(), asked, finding });
-                from = to;
-            }
+                Ok::<_, PipelineError>(())
+            })?;
+            stay.asked(from - first, waited);
+            stay.end();
+        }
+        for (run, found) in runs.iter_mut().zip(found) {
             for record in found {
                 run.findings.put(record.finding.clone());
                 run.trace.nodes.push(record);
@@ -255,6 +271,13 @@ impl Pipeline {
     /// The second pass: the first token of all cases, then reflections where that was not sure enough.
     fn verify(&self, runs: &mut [Run<'_>]) -> Result<(), PipelineError> {
         let Some(pass) = &self.second_pass else { return Ok(()) };
+        let mut stay = Stay::begin(NodeId::Verify, runs.len());
+        stay.during(|| self.verify_by(pass, runs))?;
+        stay.end();
+        Ok(())
+    }
+
+    fn verify_by(&self, pass: &SecondPass, runs: &mut [Run<'_>]) -> Result<(), PipelineError> {
         let first = |run: &Run<'_>| {
             verify::needs_first(run.case, &run.findings, &self.book, pass).map(Some).map_err(|e| at(run.case, e))
         };
@@ -279,7 +302,7 @@ impl Pipeline {
     ) -> Result<(), PipelineError> {
         let questions: Vec<Option<Question>> = runs.iter().map(needs).collect::<Result<_, _>>()?;
         let asked: Vec<Question> = questions.iter().flatten().cloned().collect();
-        let mut answers = self.ask.ask(&asked)?.into_iter();
+        let mut answers = asking(asked.len(), || self.ask.ask(&asked)).0?.into_iter();
         for (run, question) in runs.iter_mut().zip(questions) {
             let Some((question, answer)) = question.and_then(|q| Some((q, answers.next()?))) else { continue };
             let inputs_sha256 = run.trace.inputs_sha256()?;

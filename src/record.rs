@@ -1,5 +1,5 @@
 //! The forms in which a decided case and a privileged action go into the store: what is searched for in columns, the rest
-//! as canonical bytes. One form for the command line and the service.
+//! as canonical bytes. One form for the command line and the service. And how recorded decisions are counted.
 
 use serde_json::{Value, json};
 
@@ -84,4 +84,10 @@ pub fn access_body(actor: Actor<'_>, action: &str, id: &str, details: Value) -> 
 pub fn canonical(body: &Value) -> Vec<u8> {
     // Strings, integers, lists and maps always have that form.
     serde_json_canonicalizer::to_vec(body).unwrap_or_default()
+}
+
+/// Counts a decision that is recorded.
+pub fn count(decided: &Decided) {
+    let (outcome, scene) = (decided.decision.outcome.as_str(), decided.decision.labels.scene.id.clone());
+    metrics::counter!("praetor_decisions_total", "outcome" => outcome, "scene" => scene).increment(1);
 }

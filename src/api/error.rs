@@ -43,6 +43,8 @@ pub enum ApiError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The body did not arrive in time.
+    TooSlow,
     /// The body is of a type that is not read here.
     MediaType,
     /// The ticket is no case file.
@@ -108,6 +110,7 @@ impl ApiError {
             Self::Parameter { .. } => "invalid_parameter",
             Self::Body(_) => "invalid_body",
             Self::TooLarge { .. } => "body_too_large",
+            Self::TooSlow => "body_too_slow",
             Self::MediaType => "unsupported_media_type",
             Self::Ticket(_) => "invalid_ticket",
             Self::IdempotencyConflict => "idempotency_conflict",
@@ -131,6 +134,7 @@ impl ApiError {
             Self::Parameter { .. } => ("参数不符合要求", "A parameter breaks a rule"),
             Self::Body(_) => ("请求体不是所要求的 JSON", "The body is not the JSON expected here"),
             Self::TooLarge { .. } => ("请求体过大", "The body is too large"),
+            Self::TooSlow => ("请求体发送过慢", "The body did not arrive in time"),
             Self::MediaType => ("不支持该内容类型", "The body's media type is not supported"),
             Self::Ticket(_) => ("工单不符合格式", "The ticket is not a valid case file"),
             Self::IdempotencyConflict => {
@@ -209,6 +213,9 @@ impl ApiError {
         if matches!(self, Self::Unauthenticated) {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
+        if matches!(self, Self::TooSlow) {
+            response.force_close();
+        }
         response
             .insert_header((header::CONTENT_LANGUAGE, lang.as_str()))
             .content_type("application/problem+json")
@@ -234,6 +241,7 @@ impl ResponseError for ApiError {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Parameter { .. } | Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Ticket(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::IdempotencyConflict | Self::Conflict { .. } => StatusCode::CONFLICT,

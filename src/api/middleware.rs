@@ -1,17 +1,23 @@
 //! What every request passes: a request id, a span, errors rendered in the client's language, security headers, counts.
 
+use std::io;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest};
+use actix_web::{Error, HttpMessage, HttpRequest, web};
 use rand::RngExt;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::error::ApiError;
+use super::slow;
+use super::state::AppState;
 use crate::lang::Lang;
+use crate::telemetry;
 
 /// The header of the request's id, in and out.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,17 +39,25 @@ fn request_id(request: &ServiceRequest) -> String {
 
 /// Wraps every request.
 pub(super) async fn around<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request_id(&request);
     let lang = lang_of(request.request());
-    let method = request.method().clone();
+    let method = known(request.method());
+    let secure = request.app_config().secure();
+    let pattern = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let started = Instant::now();
     let span = tracing::info_span!(
-        "request", request_id = %id, method = %method, path = %request.path(),
-        tenant = tracing::field::Empty, key_id = tracing::field::Empty, status = tracing::field::Empty,
+        "request", otel.kind = "server", otel.name = format!("{method} {pattern}"), request_id = %id, method, path = %request.path(),
+        tenant = Empty, key_id = Empty, status = Empty,
     );
+    telemetry::adopt(&span, |name| request.headers().get(name).and_then(|value| value.to_str().ok()));
+    if let Some(state) = request.app_data::<web::Data<AppState>>() {
+        let patience = state.patience;
+        let body = slow::bounded(request.take_payload(), patience);
+        request.set_payload(body);
+    }
     let response = next.call(request).instrument(span.clone()).await?;
     let refused = response.response().error().map(|error| match error.as_error::<ApiError>() {
         Some(error) => error.respond(lang, &id),
@@ -54,11 +68,12 @@ pub(super) async fn around<B: MessageBody + 'static>(
         None => response.map_into_boxed_body(),
     };
     let status = response.status().as_u16();
+    let took = started.elapsed();
     span.record("status", status);
-    let pattern = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let labels = [("route", pattern), ("method", method.to_string()), ("status", status.to_string())];
+    span.in_scope(|| tracing::info!(ms = took.as_secs_f64() * 1e3, "answered"));
+    let labels = [("route", pattern), ("method", method.to_owned()), ("status", status.to_string())];
     metrics::counter!("praetor_http_requests_total", &labels).increment(1);
-    metrics::histogram!("praetor_http_request_seconds", &labels[..2]).record(started.elapsed().as_secs_f64());
+    metrics::histogram!("praetor_http_request_seconds", &labels[..2]).record(took.as_secs_f64());
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
@@ -69,10 +84,20 @@ pub(super) async fn around<B: MessageBody + 'static>(
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
+    if secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response)
+}
+
+/// A method by its name. One that no route knows has none: a client must not be able to fill the memory with names.
+fn known(method: &Method) -> &'static str {
+    let all = [Method::GET, Method::POST, Method::DELETE, Method::PUT, Method::PATCH, Method::HEAD, Method::OPTIONS];
+    let names = ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"];
+    all.iter().zip(names).find(|(known, _)| *known == method).map_or("other", |(_, name)| name)
 }
 
 /// An error that actix made itself, as one of ours.
@@ -81,6 +106,7 @@ fn foreign(error: &Error) -> ApiError {
     if let Some(error) = error.as_error::<PayloadError>() {
         return match error {
             PayloadError::Overflow => ApiError::TooLarge { limit: super::MAX_TICKET },
+            PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut => ApiError::TooSlow,
             _ => ApiError::Body("Content-Encoding, Content-Length".to_owned()),
         };
     }

@@ -2,13 +2,17 @@
 //! Handlers call the pipeline and the store and nothing deeper; each is a few lines.
 
 mod auth;
+mod cors;
 mod error;
+mod gauges;
 mod guard;
 mod middleware;
 mod openapi;
 mod queue;
 mod routes;
+mod slow;
 mod state;
+mod tls;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -18,7 +22,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::config::ServeConfig;
 use crate::pipeline::Pipeline;
@@ -29,7 +33,8 @@ pub use error::ApiError;
 pub use openapi::document as openapi;
 use queue::{Adjudicator, QueueConfig};
 pub use routes::keys::{DEFAULT_GRACE, LONGEST_GRACE};
-use state::{AppState, RateLimits};
+use state::AppState;
+pub use tls::TlsError;
 
 /// The longest ticket, in bytes after decompression.
 pub const MAX_TICKET: usize = 1 << 20;
@@ -45,6 +50,12 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// What may call from a browser is no origin.
+    #[error("serve.cors_origins: `{0}` is no origin such as https://desk.example")]
+    Origin(String),
     /// Threads or the recorder of metrics cannot be started.
     #[error("cannot start the service: {0}")]
     Start(String),
@@ -56,6 +67,7 @@ pub struct Application {
     address: SocketAddr,
     state: web::Data<AppState>,
     adjudicator: JoinHandle<()>,
+    metrics: PrometheusHandle,
 }
 
 impl std::fmt::Debug for Application {
@@ -67,33 +79,36 @@ impl std::fmt::Debug for Application {
 impl Application {
     /// Binds the address and starts the threads; port 0 takes a free one.
     pub fn build(config: &ServeConfig, pipeline: Arc<Pipeline>, store: Arc<Store>) -> Result<Self, ServeError> {
+        cors::check(&config.cors_origins).map_err(ServeError::Origin)?;
+        let tls = config.tls.as_ref().map(tls::open).transpose()?;
         let listen = |source| ServeError::Listen { address: config.listen.to_string(), source };
         let listener = TcpListener::bind(config.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let metrics = recorder()?;
+        let metrics = gauges::recorder().map_err(ServeError::Start)?;
         let queue = QueueConfig { waiting: config.queue.get(), batch: config.batch.get() };
         let (adjudicator, thread) =
             Adjudicator::start(Arc::clone(&pipeline), queue).map_err(|e| ServeError::Start(e.to_string()))?;
-        let limits = RateLimits::new(config.rate_per_key, config.rate_per_tenant);
-        let deadline = Duration::from_millis(config.deadline_ms);
-        let state = web::Data::new(AppState::new(adjudicator, pipeline, store, limits, deadline, metrics));
-        let shared = state.clone();
+        let state = web::Data::new(AppState::new(adjudicator, pipeline, store, config, metrics.clone()));
+        let (shared, origins) = (state.clone(), config.cors_origins.clone());
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(shared.clone())
                 .app_data(web::PayloadConfig::new(MAX_TICKET))
                 .wrap(Compress::default())
                 .wrap(from_fn(middleware::around))
+                .wrap(cors::layer(&origins))
                 .configure(routes::configure)
         })
         .workers(config.workers.get())
         .max_connections(config.connections.get())
-        .client_request_timeout(Duration::from_secs(10))
-        .shutdown_timeout(deadline.as_secs() + 5)
-        .listen(listener)
-        .map_err(listen)?
-        .run();
-        Ok(Self { server, address, state, adjudicator: thread })
+        .client_request_timeout(Duration::from_millis(config.read_ms.get()))
+        .shutdown_timeout(state.deadline.as_secs() + 5);
+        let server = match tls {
+            Some(tls) => server.listen_rustls_0_23(listener, tls),
+            None => server.listen(listener),
+        };
+        let server = server.map_err(listen)?.run();
+        Ok(Self { server, address, state, adjudicator: thread, metrics })
     }
 
     /// Where it listens.
@@ -108,7 +123,16 @@ impl Application {
 
     /// Serves until SIGTERM or SIGINT, then answers what it has accepted.
     pub async fn run(self) -> std::io::Result<()> {
-        let result = self.server.await;
+        let upkeep = async {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                self.metrics.run_upkeep();
+            }
+        };
+        let result = tokio::select! {
+            result = self.server => result,
+            never = upkeep => never,
+        };
         drop(self.state);
         // The last holder of the state is gone with the workers: the queue closes and its thread ends.
         let _ = tokio::task::spawn_blocking(move || self.adjudicator.join()).await;
@@ -116,21 +140,5 @@ impl Application {
     }
 }
 
-/// Bounds in seconds of the buckets that latencies are counted in.
-const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-
-/// Bounds of the buckets that batch sizes are counted in.
-const CASES: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
-
-/// The process's recorder of metrics; the first caller installs it.
-fn recorder() -> Result<PrometheusHandle, ServeError> {
-    static HANDLE: std::sync::OnceLock<Result<PrometheusHandle, String>> = std::sync::OnceLock::new();
-    let install = || {
-        PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("seconds".to_owned()), &SECONDS)
-            .and_then(|b| b.set_buckets_for_metric(Matcher::Full("praetor_batch_cases".to_owned()), &CASES))
-            .and_then(PrometheusBuilder::install_recorder)
-            .map_err(|error| error.to_string())
-    };
-    HANDLE.get_or_init(install).clone().map_err(ServeError::Start)
-}
+/// Latencies are put into their buckets this often, also when nobody asks for them.
+const UPKEEP: Duration = Duration::from_secs(5);

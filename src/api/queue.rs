@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 use super::error::ApiError;
 use crate::case::{Case, Timestamp};
@@ -28,6 +29,8 @@ struct Job {
     case: Case,
     as_of: Option<Timestamp>,
     deadline: Instant,
+    /// That of its request.
+    span: Span,
     reply: oneshot::Sender<Result<(Case, Decided), ApiError>>,
 }
 
@@ -83,7 +86,7 @@ impl Adjudicator {
         }
         let (reply, answer) = oneshot::channel();
         self.gauge.waiting.fetch_add(1, Ordering::Relaxed);
-        if let Err(refused) = self.sender.try_send(Job { case, as_of, deadline, reply }) {
+        if let Err(refused) = self.sender.try_send(Job { case, as_of, deadline, span: Span::current(), reply }) {
             self.gauge.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(match refused {
                 mpsc::error::TrySendError::Full(_) => {
@@ -145,6 +148,7 @@ fn answer(pipeline: &Pipeline, jobs: Vec<Job>) {
     while let Some(as_of) = jobs.first().map(|job| job.as_of) {
         let (same, rest): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.as_of == as_of);
         jobs = rest;
+        let _span = batch_span(&same).entered();
         let (cases, replies): (Vec<Case>, Vec<_>) = same.into_iter().map(|job| (job.case, job.reply)).unzip();
         let mut decided = match attempt(pipeline, &cases, as_of) {
             Ok(decided) => decided.into_iter().map(Ok).collect::<Vec<_>>(),
@@ -156,6 +160,18 @@ fn answer(pipeline: &Pipeline, jobs: Vec<Job>) {
             let _ = reply.send(result.map(|decided| (case, decided)));
         }
     }
+}
+
+/// A batch belongs to the request it came with; one of several requests follows from each.
+fn batch_span(jobs: &[Job]) -> Span {
+    if let [job] = jobs {
+        return tracing::info_span!(parent: &job.span, "batch", cases = 1);
+    }
+    let span = tracing::info_span!(parent: None, "batch", cases = jobs.len());
+    for job in jobs {
+        span.follows_from(&job.span);
+    }
+    span
 }
 
 fn alone(pipeline: &Pipeline, case: &Case, as_of: Option<Timestamp>) -> Result<Decided, ApiError> {

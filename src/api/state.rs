@@ -11,7 +11,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::auth::Caller;
 use super::error::ApiError;
+use super::gauges::Asked;
 use super::queue::Adjudicator;
+use crate::config::ServeConfig;
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 
@@ -28,6 +30,10 @@ pub(super) struct AppState {
     pub deadline: Duration,
     /// Where `/metrics` comes from.
     pub metrics: PrometheusHandle,
+    /// How long a body may take to arrive.
+    pub patience: Duration,
+    /// When the database was last asked for figures.
+    pub asked: Asked,
     /// When each key's last use was written down.
     uses: Mutex<HashMap<String, Instant>>,
     /// The way into the pipeline. The last field: when its thread ends, all else here has been let go.
@@ -43,11 +49,20 @@ impl AppState {
         adjudicator: Adjudicator,
         pipeline: Arc<Pipeline>,
         store: Arc<Store>,
-        limits: RateLimits,
-        deadline: Duration,
+        config: &ServeConfig,
         metrics: PrometheusHandle,
     ) -> Self {
-        Self { pipeline, store, limits, deadline, metrics, uses: Mutex::default(), adjudicator }
+        Self {
+            pipeline,
+            store,
+            limits: RateLimits::new(config.rate_per_key, config.rate_per_tenant),
+            deadline: Duration::from_millis(config.deadline_ms),
+            metrics,
+            patience: Duration::from_millis(config.read_ms.get()),
+            asked: Asked::default(),
+            uses: Mutex::default(),
+            adjudicator,
+        }
     }
 
     /// Writes down that a key was used, now and then. A failure costs the note, not the request.
@@ -79,7 +94,7 @@ pub(super) struct RateLimits {
 
 impl RateLimits {
     /// Limits in requests a second.
-    pub(super) fn new(per_key: NonZeroU32, per_tenant: NonZeroU32) -> Self {
+    fn new(per_key: NonZeroU32, per_tenant: NonZeroU32) -> Self {
         Self {
             per_key: DefaultKeyedRateLimiter::keyed(Quota::per_second(per_key)),
             per_tenant: DefaultKeyedRateLimiter::keyed(Quota::per_second(per_tenant)),

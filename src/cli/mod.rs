@@ -38,6 +38,7 @@ use crate::config::{Config, ConfigArgs};
 use crate::judge::Judge;
 use crate::pipeline::Pipeline;
 use crate::store::Store;
+use crate::telemetry;
 
 /// Exit code when everything ran but some input was refused.
 pub(crate) const EXIT_REFUSED: u8 = 3;
@@ -139,32 +140,41 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 
 async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let config = Config::load(&cli.config)?;
+    // What runs for long tells what it does; a command is silent unless asked.
+    let level = if matches!(cli.command, Command::Serve(_)) { "info,ort=warn" } else { "off" };
+    let telemetry = telemetry::start(&config.log, &config.telemetry, level)?;
+    let done = command(cli.command, &config, matches).await;
+    telemetry.finish().await;
+    done
+}
+
+async fn command(command: Command, config: &Config, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
-    match cli.command {
-        Command::Adjudicate(args) => adjudicate::run(&args, &config).await,
-        Command::Show(args) => show::run(&args, &config, &mut out).await,
-        Command::Audit(args) => audit::run(args, &config, &mut out).await,
-        Command::Witness(args) => witness::run(args, &config, &mut out).await,
-        Command::Explain(args) => explain::run(&args, &config, &mut out).await,
+    match command {
+        Command::Adjudicate(args) => adjudicate::run(&args, config).await,
+        Command::Show(args) => show::run(&args, config, &mut out).await,
+        Command::Audit(args) => audit::run(args, config, &mut out).await,
+        Command::Witness(args) => witness::run(args, config, &mut out).await,
+        Command::Explain(args) => explain::run(&args, config, &mut out).await,
         Command::Replay(args) => {
             let named = replay::Named { pack: named(matches, "pack"), models: named(matches, "models") };
-            replay::run(&args, named, &config, &mut out).await
+            replay::run(&args, named, config, &mut out).await
         }
-        Command::Eval(args) => eval::run(&args, &config, &mut out),
-        Command::Calibrate(args) => calibrate::run(&args, &config, &mut out).await,
-        Command::Sop(args) => sop::run(&args, &config, &mut out).await,
-        Command::Erase(args) => erase::erase(&args, &config, &mut out).await,
-        Command::Hold(args) => erase::hold(&args, &config, &mut out).await,
-        Command::Db(args) => db::run(&args, &config, &mut out).await,
-        Command::Serve(args) => serve::run(&args, &config).await,
-        Command::Key(args) => key::run(&args, &config, &mut out).await,
-        Command::Doctor => doctor::run(&config, &mut out).await,
+        Command::Eval(args) => eval::run(&args, config, &mut out),
+        Command::Calibrate(args) => calibrate::run(&args, config, &mut out).await,
+        Command::Sop(args) => sop::run(&args, config, &mut out).await,
+        Command::Erase(args) => erase::erase(&args, config, &mut out).await,
+        Command::Hold(args) => erase::hold(&args, config, &mut out).await,
+        Command::Db(args) => db::run(&args, config, &mut out).await,
+        Command::Serve(args) => serve::run(&args, config).await,
+        Command::Key(args) => key::run(&args, config, &mut out).await,
+        Command::Doctor => doctor::run(config, &mut out).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "praetor", &mut out);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Questions(args) => questions::command(&args, &config, &mut out),
-        Command::Pra(args) => pra::run(&args, &config, &mut io::BufWriter::new(out)),
+        Command::Questions(args) => questions::command(&args, config, &mut out),
+        Command::Pra(args) => pra::run(&args, config, &mut io::BufWriter::new(out)),
     }
 }
 

@@ -12,6 +12,7 @@ use super::{open_pipeline, open_store, witnessed};
 use crate::api::Application;
 use crate::config::Config;
 use crate::store::{Sequencer, Store};
+use crate::telemetry::LogFormat;
 
 /// Arguments of `praetor serve`.
 #[derive(Debug, clap::Args)]
@@ -28,8 +29,14 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<Exi
     let store = Arc::new(open_store(config, &pipeline).await?);
     let application = Application::build(&serve, pipeline, Arc::clone(&store))?;
     let at = application.address();
-    let (zh, en) = (format!("服务已启动：http://{at}"), format!("serving at http://{at}"));
-    writeln!(io::stderr(), "{}", config.lang.pick(zh, en))?;
+    let scheme = if serve.tls.is_some() { "https" } else { "http" };
+    match config.log.format {
+        LogFormat::Json => tracing::info!(address = format!("{scheme}://{at}"), "serving"),
+        LogFormat::Text => {
+            let (zh, en) = (format!("服务已启动：{scheme}://{at}"), format!("serving at {scheme}://{at}"));
+            writeln!(io::stderr(), "{}", config.lang.pick(zh, en))?;
+        }
+    }
     let (stop, stopped) = watch::channel(false);
     let sequencer = tokio::spawn(Sequencer::new(&store).run(stopped));
     let served = tokio::select! {

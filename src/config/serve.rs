@@ -1,7 +1,8 @@
 //! What the HTTP service may take: its address and its bounds. Every bound has a default that suits one machine.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -25,6 +26,23 @@ pub struct ServeConfig {
     pub rate_per_key: NonZeroU32,
     /// Requests a second of one tenant.
     pub rate_per_tenant: NonZeroU32,
+    /// Milliseconds that a client may take to send a request's head, and as many again for its body, plus a second for
+    /// each 16 KiB of that.
+    pub read_ms: NonZeroU64,
+    /// Serve HTTPS with this certificate; without it, HTTP for a proxy in front.
+    pub tls: Option<TlsConfig>,
+    /// Origins whose pages may call, such as `https://desk.example`; none by default.
+    pub cors_origins: Vec<String>,
+}
+
+/// The section `[serve.tls]` of `praetor.toml`: two PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate, followed by those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 impl Default for ServeConfig {
@@ -40,6 +58,9 @@ impl Default for ServeConfig {
             deadline_ms: 10_000,
             rate_per_key: rate(200),
             rate_per_tenant: rate(1_000),
+            read_ms: NonZeroU64::new(10_000).unwrap_or(NonZeroU64::MIN),
+            tls: None,
+            cors_origins: Vec::new(),
         }
     }
 }

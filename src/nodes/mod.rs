@@ -77,9 +77,10 @@ pub enum NodeId {
     Verify,
 }
 
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl NodeId {
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Label => "label",
             Self::Policy => "policy",
             Self::Timeliness => "timeliness",
@@ -88,7 +89,13 @@ impl fmt::Display for NodeId {
             Self::Settlement => "settlement",
             Self::Remedy => "remedy",
             Self::Verify => "verify",
-        })
+        }
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

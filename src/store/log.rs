@@ -1,6 +1,8 @@
 //! The log as it stands: checkpoints, cosignatures, tiles, and which record is which leaf. Reads, save for cosignatures.
 //! Holds no tenant's text: commitments and hashes alone.
 
+use std::time::Duration;
+
 use sqlx::{PgPool, PgTransaction};
 
 use super::Store;
@@ -36,6 +38,15 @@ pub struct Leaf {
     pub commitment: Hash,
     /// When the record was written.
     pub recorded_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// Leaves that wait for their place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// How many.
+    pub leaves: u64,
+    /// For how long the first of them, by the database's clock.
+    pub oldest: Duration,
 }
 
 /// Checkpoints with their cosignatures; what follows FROM is all that differs between the ways to find them.
@@ -106,10 +117,12 @@ impl Log {
     }
 
     /// Leaves that wait for their place.
-    pub async fn pending(&self) -> Result<u64, StoreError> {
+    pub async fn lag(&self) -> Result<Lag, StoreError> {
         let mut tx = begin_for_all(&self.pool).await?;
-        let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM praetor.leaves l
+        let row = sqlx::query!(
+            r#"SELECT count(*) AS "count!",
+                      coalesce(extract(epoch FROM now() - min(l.created_at)) * 1000, 0)::bigint AS "oldest!"
+               FROM praetor.leaves l
                WHERE (l.xid, l.seq) > (coalesce((SELECT upto_xid FROM praetor.checkpoints ORDER BY size DESC LIMIT 1), '0'),
                                        coalesce((SELECT upto_seq FROM praetor.checkpoints ORDER BY size DESC LIMIT 1), 0))
                  AND NOT EXISTS (SELECT FROM praetor.log_entries e WHERE e.seq = l.seq)"#
@@ -117,7 +130,13 @@ impl Log {
         .fetch_one(&mut *tx)
         .await
         .map_err(StoreError::query("count the pending leaves"))?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        let positive = |n| u64::try_from(n).unwrap_or(0);
+        Ok(Lag { leaves: positive(row.count), oldest: Duration::from_millis(positive(row.oldest)) })
+    }
+
+    /// How many leaves wait for their place.
+    pub async fn pending(&self) -> Result<u64, StoreError> {
+        Ok(self.lag().await?.leaves)
     }
 }
 

@@ -61,7 +61,7 @@ pub use error::{Source, StoreError};
 pub use export::{DecisionColumns, KeptRecord, LeafContent, LeafRecord};
 pub use kms::{FileKms, Kms, KmsError, Wrapped};
 pub use list::{DecisionFilter, DecisionRow};
-pub use log::{Leaf, Log, StoredCheckpoint};
+pub use log::{Lag, Leaf, Log, StoredCheckpoint};
 pub use model::{
     Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, Recorded, Rows, Status, StoredDecision,
     StoredRecord, StoredRejection,
@@ -137,9 +137,10 @@ impl Store {
         Ok(())
     }
 
-    /// Connections that are open, and those of them that are idle.
-    pub fn connections(&self) -> (u32, u32) {
-        (self.pool.size(), u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX))
+    /// Connections that are open, those of them that are idle, and tasks of this process that wait for one to begin.
+    pub fn connections(&self) -> (u32, u32, u32) {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        (self.pool.size(), idle, tenant::waiting())
     }
 
     /// All tenants.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use chrono::{Datelike, Utc};
 use serde::{Deserialize, Serialize};
@@ -172,7 +172,32 @@ pub(super) async fn begin_for_all(pool: &PgPool) -> Result<PgTransaction<'static
 
 /// Begins a transaction with a statement that does so and more.
 pub(super) async fn begin_statement(pool: &PgPool, statement: String) -> Result<PgTransaction<'static>, StoreError> {
+    let _waiting = Waiting::begin();
     pool.begin_with(AssertSqlSafe(statement)).await.map_err(StoreError::query("begin"))
+}
+
+/// Tasks of this process that wait for a connection to begin with.
+static WAITING: AtomicU32 = AtomicU32::new(0);
+
+/// Such tasks at the moment.
+pub(super) fn waiting() -> u32 {
+    WAITING.load(Ordering::Relaxed)
+}
+
+/// One of them, for as long as it waits.
+struct Waiting;
+
+impl Waiting {
+    fn begin() -> Self {
+        WAITING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 pub(super) async fn commit(tx: PgTransaction<'_>) -> Result<(), StoreError> {

@@ -2,6 +2,9 @@
 
 mod contract;
 mod decisions;
+mod edge;
 mod keys;
 mod limits;
+mod observing;
+mod program;
 mod support;

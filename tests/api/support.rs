@@ -71,18 +71,7 @@ impl Service {
     }
 
     pub(super) async fn key_until(&self, role: Role, tenant: &str, expires_at: Option<DateTime<Utc>>) -> String {
-        let fresh = FreshKey::generate().unwrap();
-        let new = NewApiKey {
-            key_id: fresh.id.clone(),
-            role: role.as_str().to_owned(),
-            secret_sha256: fresh.secret_sha256,
-            name: None,
-            expires_at,
-        };
-        let tenant: TenantId = tenant.parse().unwrap();
-        let act = access(Actor::System { uid: 0 }, "key.create", json!({ "key": fresh.id }));
-        self.store.tenant(&tenant).put_api_key(&new, &act).await.unwrap();
-        fresh.token.expose_secret().to_owned()
+        key_in(&self.store, role, tenant, expires_at).await
     }
 
     pub(super) fn request(&self, method: Method, path: &str, key: &str) -> RequestBuilder {
@@ -101,6 +90,22 @@ impl Service {
     pub(super) async fn decide(&self, key: &str, ticket: &str) -> Response {
         self.post("/v1/decisions", key, ticket.to_owned()).send().await.unwrap()
     }
+}
+
+/// A key of a tenant, which is made if need be.
+pub(super) async fn key_in(store: &Store, role: Role, tenant: &str, expires_at: Option<DateTime<Utc>>) -> String {
+    let fresh = FreshKey::generate().unwrap();
+    let new = NewApiKey {
+        key_id: fresh.id.clone(),
+        role: role.as_str().to_owned(),
+        secret_sha256: fresh.secret_sha256,
+        name: None,
+        expires_at,
+    };
+    let tenant: TenantId = tenant.parse().unwrap();
+    let act = access(Actor::System { uid: 0 }, "key.create", json!({ "key": fresh.id }));
+    store.tenant(&tenant).put_api_key(&new, &act).await.unwrap();
+    fresh.token.expose_secret().to_owned()
 }
 
 /// The n-th example ticket, from 1.

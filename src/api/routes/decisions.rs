@@ -6,6 +6,7 @@ use actix_web::http::header::{self, EntityTag, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 
 use super::super::auth::{Adjudicate, Guarded, ReadDecisions, ReadTraces};
 use super::super::error::{ApiError, shown};
@@ -71,10 +72,9 @@ pub(super) async fn create(
         }
     };
     let left = deadline.saturating_duration_since(Instant::now());
+    let recording = recording.instrument(tracing::info_span!("record"));
     let raced = tokio::time::timeout(left, recording).await.map_err(|_| ApiError::DeadlineExceeded)??;
-    let outcome = decided.decision.outcome.as_str();
-    metrics::counter!("praetor_decisions_total", "outcome" => outcome, "scene" => decided.decision.labels.scene.id.clone())
-        .increment(1);
+    crate::record::count(&decided);
     match (raced, &once) {
         (Some(before), Some(once)) => replayed(before.request_sha256 == once.request_sha256, before.decision),
         _ => Ok(answer),

@@ -6,6 +6,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
+use super::super::gauges;
 use super::super::openapi;
 use super::super::state::AppState;
 
@@ -46,11 +47,7 @@ pub(super) async fn ready(state: web::Data<AppState>) -> HttpResponse {
     responses((status = 200, description = "Counts and latencies", content_type = "text/plain", body = String)),
 )]
 pub(super) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
-    let (open, idle) = state.store.connections();
-    metrics::gauge!("praetor_database_connections", "state" => "open").set(f64::from(open));
-    metrics::gauge!("praetor_database_connections", "state" => "idle").set(f64::from(idle));
-    let waiting = u32::try_from(state.adjudicator.waiting()).unwrap_or(u32::MAX);
-    metrics::gauge!("praetor_queue_depth").set(f64::from(waiting));
+    gauges::refresh(&state).await;
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(state.metrics.render())
 }
 

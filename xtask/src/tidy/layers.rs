@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["lang", "case", "decision", "ledger"]),
     ("record", &["lang", "case", "decision", "pipeline", "store"]),
     // Joins what each module to its left wants configured.
-    ("config", &["lang", "case", "sop", "judge", "pipeline", "witness", "store"]),
+    ("config", &["lang", "telemetry", "case", "sop", "judge", "pipeline", "witness", "store"]),
     ("review", &["lang", "config", "case", "decision", "store"]),
     ("eval", &["lang", "case", "sop", "judge", "decision", "pipeline"]),
     ("calibrate", &["lang", "judge", "decision", "eval"]),
