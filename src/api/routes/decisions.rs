@@ -100,15 +100,16 @@ pub(super) async fn list(
     state: web::Data<AppState>,
     query: web::Query<ListQuery>,
 ) -> Result<web::Json<Page<Summary>>, ApiError> {
+    let query = query.into_inner();
     let limit = page::limit(query.limit.as_deref())?;
     let outcome = match query.outcome.as_deref() {
         None | Some("auto" | "review") => query.outcome.clone(),
         Some(other) => return Err(ApiError::parameter("outcome", other, "应为 auto 或 review", "is auto or review")),
     };
     let filter = DecisionFilter {
-        ticket_id: query.ticket_id.clone(),
+        ticket_id: page::id("ticket_id", query.ticket_id)?,
         outcome,
-        sop_id: query.sop_id.clone(),
+        sop_id: page::id("sop_id", query.sop_id)?,
         from: query.from.as_deref().map(time("from")).transpose()?.map(|t| t.datetime().to_utc()),
         to: query.to.as_deref().map(time("to")).transpose()?.map(|t| t.datetime().to_utc()),
         before: query.cursor.as_deref().map(page::read_cursor).transpose()?,

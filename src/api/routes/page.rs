@@ -47,6 +47,16 @@ pub(super) fn limit(text: Option<&str>) -> Result<u16, ApiError> {
     })
 }
 
+/// Takes an id to filter by: 1 to 64 characters.
+pub(super) fn id(name: &'static str, text: Option<String>) -> Result<Option<String>, ApiError> {
+    match text {
+        Some(text) if !(1..=64).contains(&text.chars().count()) => {
+            Err(ApiError::parameter(name, &text, "应为 1 至 64 个字符", "is 1 to 64 characters"))
+        }
+        text => Ok(text),
+    }
+}
+
 /// Reads `cursor`.
 pub(super) fn read_cursor(text: &str) -> Result<i64, ApiError> {
     let plain = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
