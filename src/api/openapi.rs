@@ -82,7 +82,9 @@ pub fn document() -> Value {
     let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     let create = &mut document["paths"]["/v1/decisions"]["post"];
     create["requestBody"]["content"]["application/json"]["schema"] = reference("Ticket");
-    if let Some(Ok(ticket)) = include_str!("../../examples/tickets.jsonl").lines().next().map(serde_json::from_str::<Value>) {
+    if let Some(Ok(ticket)) =
+        include_str!("../../examples/tickets.jsonl").lines().next().map(serde_json::from_str::<Value>)
+    {
         create["requestBody"]["content"]["application/json"]["example"] = ticket;
     }
     create["responses"]["201"]["content"]["application/json"]["schema"] = reference("Decision");
@@ -95,7 +97,7 @@ pub fn document() -> Value {
     for path in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
             operation["responses"]["default"] = problem.clone();
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
                 // A time in a query keeps to what a time in a ticket does.
                 if parameter["schema"]["format"] == "date-time" {
                     parameter["schema"] = reference("TicketTime");

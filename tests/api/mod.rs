@@ -1,6 +1,7 @@
 //! The HTTP service, driven as a client drives it: a real server on a free port, real models, a real database each.
 
 mod contract;
+mod cut;
 mod decisions;
 mod edge;
 mod keys;

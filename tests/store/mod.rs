@@ -2,6 +2,7 @@
 
 mod embedded;
 mod guards;
+mod isolation;
 mod kill;
 pub(crate) mod ledger;
 mod records;

@@ -7,6 +7,7 @@
 
 mod bench;
 mod certify;
+mod contract;
 mod ctx;
 mod demo;
 mod setup;
@@ -33,6 +34,7 @@ Commands:
   tidy            the architecture invariants alone (seconds)
   sqlx            rewrite the committed .sqlx query data after a change to a query or a migration
   bench [ARGS]    the benchmarks; ARGS go to `cargo bench`
+  contract [ARGS] the running service against docs/openapi.json; ARGS go to schemathesis
   train [ARGS]    train, export and certify the models; ARGS go to models/training/train.py
   certify [ARGS]  certify the models as they are, from the fold models of their training; ARGS go to `praetor calibrate`
   help            this text
@@ -66,7 +68,7 @@ fn run() -> Result<ExitCode> {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    let takes_args = matches!(command.as_str(), "setup" | "bench" | "train" | "certify");
+    let takes_args = matches!(command.as_str(), "setup" | "bench" | "contract" | "train" | "certify");
     if !takes_args && let Some(extra) = rest.first() {
         bail!("`{command}` takes no argument, got `{extra}`; see `cargo xtask help`");
     }
@@ -78,6 +80,7 @@ fn run() -> Result<ExitCode> {
         "tidy" => tidy::run(&ctx).map(|()| ExitCode::SUCCESS),
         "sqlx" => sqlx::rewrite(&ctx).map(|()| ExitCode::SUCCESS),
         "bench" => bench::run(&ctx, &rest).map(|()| ExitCode::SUCCESS),
+        "contract" => contract::run(&ctx, &setup::all(&ctx)?, &rest).map(|()| ExitCode::SUCCESS),
         "train" => train::run(&ctx, &rest).map(|()| ExitCode::SUCCESS),
         "certify" => certify::run(&ctx, &rest).map(|()| ExitCode::SUCCESS),
         other => bail!("there is no command `{other}`; see `cargo xtask help`"),

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::ctx::{self, Ctx, answers};
 use crate::step::Steps;
-use crate::{setup, sqlx, tidy, train};
+use crate::{contract, setup, sqlx, tidy, train};
 
 /// The auditor's program as it is handed out: without database, models and network.
 const AUDIT_BUILD: [&str; 7] = [
@@ -67,9 +67,10 @@ pub(crate) fn run(ctx: &Ctx) -> Result<ExitCode> {
             });
         }
         steps.run(".sqlx is current", || sqlx::prove(ctx, &found));
+        contract::step(ctx, &found, &mut steps);
         train::smoke(ctx, &mut steps);
     } else {
-        for name in ["tests", "sop check", "sop test", ".sqlx is current", "small training runs"] {
+        for name in ["tests", "sop check", "sop test", ".sqlx is current", "contract", "small training runs"] {
             steps.skip(name, "the build failed");
         }
     }

@@ -2,14 +2,13 @@
 //! The environment is made from the pinned requirements, and made anew when they change. New models need a new
 //! certificate, which is made at once.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::certify;
 use crate::ctx::{self, Ctx, answers};
-use crate::setup::{python, sha256};
+use crate::setup::python;
 use crate::step::Steps;
 
 const REQUIREMENTS: &str = "models/training/requirements.txt";
@@ -32,24 +31,8 @@ pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<()> {
     certify::run(ctx, &[])
 }
 
-/// The Python of the virtual environment, which is made when it is missing or old.
 fn prepare(ctx: &Ctx) -> Result<PathBuf> {
-    let requirements = ctx.root.join(REQUIREMENTS);
-    let wanted = sha256(&requirements)?;
-    let folder = ctx.target.join("train");
-    let venv = folder.join("venv");
-    let stamp = folder.join("requirements.sha256");
-    let python = venv.join("bin/python3");
-    if fs::read_to_string(&stamp).ok().as_deref() != Some(wanted.as_str()) {
-        println!("==> a virtual environment with {REQUIREMENTS}");
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        python::venv(ctx, &venv)?;
-        let mut pip = ctx.command(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-        ctx::run(pip.arg(&requirements)).context("cannot install the training requirements")?;
-        fs::write(&stamp, &wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
-    }
-    Ok(python)
+    python::environment(ctx, "train", REQUIREMENTS)
 }
 
 /// The small training runs, as steps of `cargo xtask test`: what cannot be fetched is said and skipped.

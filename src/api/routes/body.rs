@@ -3,13 +3,34 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::super::error::ApiError;
 
 /// Reads a body, or says where it is not what is expected.
 pub(super) fn json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
     json_only(request)?;
-    serde_json::from_slice(body).map_err(|error| ApiError::Body(error.to_string()))
+    serde_json::from_slice(body).or_else(|error| {
+        // JSON has one kind of number: 9.0 is the integer 9.
+        let whole = serde_json::from_slice(body).ok().map(integral);
+        whole.and_then(|value| serde_json::from_value(value).ok()).ok_or_else(|| ApiError::Body(error.to_string()))
+    })
+}
+
+/// The largest number up to which every integer is a float.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Floats that are integers, written as integers.
+fn integral(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT => Value::from(float as i64),
+            _ => Value::Number(number),
+        },
+        Value::Array(list) => list.into_iter().map(integral).collect(),
+        Value::Object(map) => map.into_iter().map(|(name, value)| (name, integral(value))).collect(),
+        other => other,
+    }
 }
 
 /// Refuses a body that is declared as something else than JSON.

@@ -91,7 +91,7 @@ pub(super) async fn create(
         ("from" = Option<String>, Query, description = "Recorded at or after, RFC 3339", format = DateTime),
         ("to" = Option<String>, Query, description = "Recorded before, RFC 3339", format = DateTime),
         ("limit" = Option<u16>, Query, description = "1 to 200, 50 by default", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-9a-f]{16}$"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-7][0-9a-f]{15}$"),
     ),
     responses((status = 200, description = "A page", body = Page<Summary>)),
 )]

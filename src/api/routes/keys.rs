@@ -138,6 +138,10 @@ pub(super) async fn revoke(
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
+    if *id == guard.caller.key_id {
+        // Whoever locks himself out by mistake would have nobody to let him in again.
+        return Err(ApiError::conflict("密钥不能吊销自身", "a key does not revoke itself"));
+    }
     let act = guard.caller.did("key.revoke", json!({ "key": *id }));
     match state.store.tenant(&guard.caller.tenant).revoke_api_key(&id, &act).await? {
         true => Ok(HttpResponse::NoContent().finish()),

@@ -1,10 +1,12 @@
 //! Python and pip, which only fetch: what is missing is told in one line with its remedy.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::ctx::{Ctx, answers};
+use super::sha256;
+use crate::ctx::{self, Ctx, answers};
 
 /// Marks, in what pip prints, of an index that cannot be reached.
 const UNREACHABLE: &[&str] = &[
@@ -52,8 +54,28 @@ pub(crate) fn require_pip() -> Result<()> {
     Ok(())
 }
 
+/// The Python of a virtual environment under the target folder with what a requirements file asks for. It is made when
+/// it is missing, and made anew when the file has changed.
+pub(crate) fn environment(ctx: &Ctx, name: &str, requirements: &str) -> Result<PathBuf> {
+    let wanted = sha256(&ctx.root.join(requirements))?;
+    let folder = ctx.target.join(name);
+    let here = folder.join("venv");
+    let stamp = folder.join("requirements.sha256");
+    let python = here.join("bin/python3");
+    if fs::read_to_string(&stamp).ok().as_deref() != Some(wanted.as_str()) {
+        println!("==> a virtual environment with {requirements}");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        venv(ctx, &here)?;
+        let mut pip = ctx.command(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+        ctx::run(pip.arg(ctx.root.join(requirements))).with_context(|| format!("cannot install {requirements}"))?;
+        fs::write(&stamp, &wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    }
+    Ok(python)
+}
+
 /// Creates a virtual environment in that folder unless it is there.
-pub(crate) fn venv(ctx: &Ctx, folder: &Path) -> Result<()> {
+fn venv(ctx: &Ctx, folder: &Path) -> Result<()> {
     require_pip()?;
     if folder.join("bin/python3").exists() {
         return Ok(());
