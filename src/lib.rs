@@ -23,6 +23,8 @@ pub mod judge;
 pub mod lang;
 pub mod ledger;
 #[cfg(feature = "full")]
+pub mod live;
+#[cfg(feature = "full")]
 pub mod nodes;
 #[cfg(feature = "full")]
 pub mod pipeline;

@@ -3,6 +3,8 @@
 
 mod stay;
 
+use std::sync::Arc;
+
 use crate::case::{Case, Timestamp};
 use crate::decision::{self, Asked, Decision, DecisionError, Gate, NodeRecord, Pins, Trace};
 use crate::judge::{Answer, Judge, JudgeError, Question, SecondPass, Thresholds};
@@ -23,7 +25,7 @@ impl Ask for Judge {
     }
 }
 
-impl<A: Ask + ?Sized> Ask for std::sync::Arc<A> {
+impl<A: Ask + ?Sized> Ask for Arc<A> {
     fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
         (**self).ask(questions)
     }
@@ -69,7 +71,7 @@ pub enum PipelineError {
 pub struct Pipeline {
     book: RuleBook,
     index: Index,
-    ask: Box<dyn Ask>,
+    ask: Arc<dyn Ask>,
     thresholds: Thresholds,
     pins: Pins,
     gate: Gate,
@@ -147,7 +149,31 @@ impl Pipeline {
             device: judge.device,
             second_pass: None,
         };
+        let ask = Arc::from(ask);
         Ok(Self { book, index, ask, thresholds, pins, gate: Gate::Shut, waves: waves(), second_pass: None })
+    }
+
+    /// Other rules over the same models, thresholds and second pass. Nothing is automatic until it is [`gated`](Self::gated):
+    /// what was certified was certified for other rules.
+    pub fn under(&self, book: RuleBook) -> Result<Self, PipelineError> {
+        let index = Index::build(&book)?;
+        let pins = Pins {
+            pack: format!("{}@{}", book.head.id, book.head.version),
+            rulebook: book.hash().to_string(),
+            calendar: book.calendar_hash()?,
+            index: index.hash().to_owned(),
+            certificate: Gate::Shut.pin(),
+            ..self.pins.clone()
+        };
+        let (ask, thresholds, second_pass) = (Arc::clone(&self.ask), self.thresholds.clone(), self.second_pass.clone());
+        Ok(Self { book, index, ask, thresholds, pins, gate: Gate::Shut, waves: waves(), second_pass })
+    }
+
+    /// The same with other thresholds of certainty.
+    pub fn with_thresholds(mut self, thresholds: Thresholds) -> Result<Self, PipelineError> {
+        self.pins.thresholds = decision::sha256(&serde_json_canonicalizer::to_vec(&thresholds)?);
+        self.thresholds = thresholds;
+        Ok(self)
     }
 
     /// The same with this gate before automatic decisions.

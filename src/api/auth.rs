@@ -95,6 +95,14 @@ policies! {
     ReadProofs = [Caller, Operator, Auditor];
     /// Manages keys.
     ManageKeys = [Admin];
+    /// Looks at rules that are not in force yet.
+    CheckRules = [Editor, Admin];
+    /// Writes drafts.
+    DraftRules = [Editor];
+    /// Moves drafts on, and back.
+    PublishRules = [Editor, Admin];
+    /// Reads what was published and by whom.
+    ReadPublications = [Operator, Auditor, Editor, Admin];
     /// Reads the rules in force.
     ReadRules = [Caller, Operator, Reviewer, Auditor, Editor, Admin];
 }

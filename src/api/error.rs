@@ -49,6 +49,10 @@ pub enum ApiError {
     MediaType,
     /// The ticket is no case file.
     Ticket(CaseErrors),
+    /// The pack is refused.
+    Pack(Vec<Fault>),
+    /// Whoever made a draft wants to bring it into force.
+    SameMaker,
     /// The idempotency key came before with another body.
     IdempotencyConflict,
     /// What the request wants to change has changed, or is held by another.
@@ -76,8 +80,22 @@ pub enum ApiError {
     Internal,
 }
 
+/// A place in a pack that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// File, line and column, or the SOP.
+    pub place: String,
+    /// A stable code.
+    pub code: &'static str,
+    /// What is wrong, Chinese and English.
+    pub message: (String, String),
+}
+
 /// The longest echo of a value in an error, in characters.
 const SHOWN: usize = 60;
+
+/// Faults of a pack that a refusal lists; a check lists more.
+const LISTED: usize = 20;
 
 /// Shortens a value for an error message.
 pub(super) fn shown(value: &str) -> String {
@@ -113,6 +131,8 @@ impl ApiError {
             Self::TooSlow => "body_too_slow",
             Self::MediaType => "unsupported_media_type",
             Self::Ticket(_) => "invalid_ticket",
+            Self::Pack(_) => "invalid_pack",
+            Self::SameMaker => "same_maker",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::Conflict { .. } => "conflict",
             Self::RateLimited { .. } => "rate_limited",
@@ -137,6 +157,8 @@ impl ApiError {
             Self::TooSlow => ("请求体发送过慢", "The body did not arrive in time"),
             Self::MediaType => ("不支持该内容类型", "The body's media type is not supported"),
             Self::Ticket(_) => ("工单不符合格式", "The ticket is not a valid case file"),
+            Self::Pack(_) => ("规则包不予采用", "The rule pack is refused"),
+            Self::SameMaker => ("起草者不能自行批准", "Whoever made a draft may not approve it"),
             Self::IdempotencyConflict => {
                 ("该幂等键已用于另一请求体", "The idempotency key was used before with another body")
             }
@@ -168,11 +190,20 @@ impl ApiError {
     }
 
     fn errors(&self, lang: Lang) -> Option<Value> {
-        let Self::Ticket(errors) = self else { return None };
-        let each = errors
-            .iter()
-            .map(|e| json!({ "path": e.path, "value": e.value, "rule": e.rule.code(), "message": e.message(lang) }));
-        Some(each.collect())
+        match self {
+            Self::Ticket(errors) => {
+                let each = |e: &crate::case::CaseError| json!({ "path": e.path, "value": e.value, "rule": e.rule.code(), "message": e.message(lang) });
+                Some(errors.iter().map(each).collect())
+            }
+            Self::Pack(faults) => {
+                let each = |f: &Fault| {
+                    let message = lang.pick(&f.message.0, &f.message.1);
+                    json!({ "path": f.place, "value": "", "rule": f.code, "message": message })
+                };
+                Some(faults.iter().take(LISTED).map(each).collect())
+            }
+            _ => None,
+        }
     }
 
     fn retry_after(&self) -> Option<u64> {
@@ -223,6 +254,14 @@ impl ApiError {
     }
 }
 
+/// Notes what a lower layer said, for which a client gets no more than that it is a defect.
+pub(super) fn internal<E: fmt::Display>(what: &'static str) -> impl Fn(E) -> ApiError {
+    move |error| {
+        tracing::error!(%error, "{what}");
+        ApiError::Internal
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
@@ -235,7 +274,7 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::SameMaker => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Erased => StatusCode::GONE,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -243,7 +282,7 @@ impl ResponseError for ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Ticket(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Ticket(_) | Self::Pack(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::IdempotencyConflict | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded { .. } | Self::DeadlineExceeded | Self::DatabaseUnavailable | Self::ShuttingDown => {

@@ -14,6 +14,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::error::ApiError;
+use super::routes::BodyLimit;
 use super::slow;
 use super::state::AppState;
 use crate::lang::Lang;
@@ -61,7 +62,10 @@ pub(super) async fn around<B: MessageBody + 'static>(
     let response = next.call(request).instrument(span.clone()).await?;
     let refused = response.response().error().map(|error| match error.as_error::<ApiError>() {
         Some(error) => error.respond(lang, &id),
-        None => foreign(error).respond(lang, &id),
+        None => {
+            let limit = response.request().app_data::<BodyLimit>().map_or(super::MAX_TICKET, |limit| limit.0);
+            foreign(error, limit).respond(lang, &id)
+        }
     });
     let mut response = match refused {
         Some(rendered) => response.into_response(rendered),
@@ -101,11 +105,11 @@ fn known(method: &Method) -> &'static str {
 }
 
 /// An error that actix made itself, as one of ours.
-fn foreign(error: &Error) -> ApiError {
+fn foreign(error: &Error, limit: usize) -> ApiError {
     use actix_web::error::{PathError, PayloadError, QueryPayloadError};
     if let Some(error) = error.as_error::<PayloadError>() {
         return match error {
-            PayloadError::Overflow => ApiError::TooLarge { limit: super::MAX_TICKET },
+            PayloadError::Overflow => ApiError::TooLarge { limit },
             PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut => ApiError::TooSlow,
             _ => ApiError::Body("Content-Encoding, Content-Length".to_owned()),
         };
@@ -118,7 +122,7 @@ fn foreign(error: &Error) -> ApiError {
     }
     match error.as_response_error().status_code().as_u16() {
         404 => ApiError::NotFound,
-        413 => ApiError::TooLarge { limit: super::MAX_TICKET },
+        413 => ApiError::TooLarge { limit },
         415 => ApiError::MediaType,
         400..=499 => ApiError::Body(String::new()),
         _ => {

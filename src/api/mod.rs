@@ -25,6 +25,7 @@ use actix_web::{App, HttpServer, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::config::ServeConfig;
+use crate::live::{GateOf, Live, Shadower};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 
@@ -66,6 +67,7 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     state: web::Data<AppState>,
+    shadower: Shadower,
     adjudicator: JoinHandle<()>,
     metrics: PrometheusHandle,
 }
@@ -77,8 +79,14 @@ impl std::fmt::Debug for Application {
 }
 
 impl Application {
-    /// Binds the address and starts the threads; port 0 takes a free one.
-    pub fn build(config: &ServeConfig, pipeline: Arc<Pipeline>, store: Arc<Store>) -> Result<Self, ServeError> {
+    /// Binds the address and starts the threads; port 0 takes a free one. Tenants begin with the rules of `pipeline`;
+    /// `gate_of` says what may be automatic under rules that they publish.
+    pub fn build(
+        config: &ServeConfig,
+        pipeline: Arc<Pipeline>,
+        gate_of: GateOf,
+        store: Arc<Store>,
+    ) -> Result<Self, ServeError> {
         cors::check(&config.cors_origins).map_err(ServeError::Origin)?;
         let tls = config.tls.as_ref().map(tls::open).transpose()?;
         let listen = |source| ServeError::Listen { address: config.listen.to_string(), source };
@@ -86,9 +94,9 @@ impl Application {
         let address = listener.local_addr().map_err(listen)?;
         let metrics = gauges::recorder().map_err(ServeError::Start)?;
         let queue = QueueConfig { waiting: config.queue.get(), batch: config.batch.get() };
-        let (adjudicator, thread) =
-            Adjudicator::start(Arc::clone(&pipeline), queue).map_err(|e| ServeError::Start(e.to_string()))?;
-        let state = web::Data::new(AppState::new(adjudicator, pipeline, store, config, metrics.clone()));
+        let (adjudicator, thread) = Adjudicator::start(queue).map_err(|e| ServeError::Start(e.to_string()))?;
+        let (live, shadower) = Live::new(Arc::clone(&store), pipeline, gate_of);
+        let state = web::Data::new(AppState::new(adjudicator, Arc::new(live), store, config, metrics.clone()));
         let (shared, origins) = (state.clone(), config.cors_origins.clone());
         let server = HttpServer::new(move || {
             App::new()
@@ -108,7 +116,7 @@ impl Application {
             None => server.listen(listener),
         };
         let server = server.map_err(listen)?.run();
-        Ok(Self { server, address, state, adjudicator: thread, metrics })
+        Ok(Self { server, address, state, shadower, adjudicator: thread, metrics })
     }
 
     /// Where it listens.
@@ -123,19 +131,28 @@ impl Application {
 
     /// Serves until SIGTERM or SIGINT, then answers what it has accepted.
     pub async fn run(self) -> std::io::Result<()> {
+        // Nothing is decided before it is known by which rules.
+        self.state.live.refresh().await.map_err(std::io::Error::other)?;
+        let Self { server, state, shadower, adjudicator, metrics, .. } = self;
         let upkeep = async {
             loop {
                 tokio::time::sleep(UPKEEP).await;
-                self.metrics.run_upkeep();
+                metrics.run_upkeep();
             }
         };
+        let live = Arc::clone(&state.live);
+        let follow = async move { live.follow().await };
+        let for_shadow = state.clone();
+        let shadow = shadower.run(move || for_shadow.adjudicator.waiting() > 0);
         let result = tokio::select! {
-            result = self.server => result,
+            result = server => result,
             never = upkeep => never,
+            () = follow => Ok(()),
+            () = shadow => Ok(()),
         };
-        drop(self.state);
+        drop(state);
         // The last holder of the state is gone with the workers: the queue closes and its thread ends.
-        let _ = tokio::task::spawn_blocking(move || self.adjudicator.join()).await;
+        let _ = tokio::task::spawn_blocking(move || adjudicator.join()).await;
         result
     }
 }

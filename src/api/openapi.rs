@@ -21,7 +21,9 @@ use super::routes;
         routes::decisions::explanation,
         routes::proofs::receipt, routes::proofs::checkpoint,
         routes::keys::create, routes::keys::list, routes::keys::revoke, routes::keys::rotate,
-        routes::rules::list, routes::rules::show,
+        routes::rules::list, routes::rules::show, routes::packs::check, routes::packs::differences,
+        routes::publications::create, routes::publications::list, routes::publications::show, routes::publications::shadow,
+        routes::publications::report, routes::publications::approve, routes::publications::rollback,
         routes::health::alive, routes::health::ready, routes::health::metrics, routes::health::contract,
         routes::health::docs,
     ),
@@ -33,7 +35,7 @@ struct Contract;
 /// A problem document (RFC 9457).
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code)] // a shape for the contract; `ApiError` writes it
-struct Problem {
+pub(super) struct Problem {
     /// `urn:praetor:problem:` and the code.
     r#type: String,
     /// What clients branch on.
@@ -90,6 +92,11 @@ pub fn document() -> Value {
     create["responses"]["201"]["content"]["application/json"]["schema"] = reference("Decision");
     document["paths"]["/v1/decisions/{id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"] =
         reference("Decision");
+    for body in ["PackBody", "DraftBody", "DiffBody"] {
+        let files = &mut document["components"]["schemas"][body]["properties"]["files"];
+        files["propertyNames"] = json!({ "pattern": "^[A-Za-z0-9_.@-]{1,95}\\.yaml$" });
+        files["maxProperties"] = json!(routes::packs::MAX_FILES);
+    }
     let problem = json!({
         "description": "A problem; its `code` says which",
         "content": { "application/problem+json": { "schema": reference("Problem") } },

@@ -26,6 +26,7 @@ pub(super) struct QueueConfig {
 
 /// A case on its way to the pipeline.
 struct Job {
+    pipeline: Arc<Pipeline>,
     case: Case,
     as_of: Option<Timestamp>,
     deadline: Instant,
@@ -52,13 +53,13 @@ pub(super) struct Adjudicator {
 
 impl Adjudicator {
     /// Starts the thread. It ends, after what it has accepted, when the adjudicator is dropped.
-    pub(super) fn start(pipeline: Arc<Pipeline>, config: QueueConfig) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub(super) fn start(config: QueueConfig) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (sender, receiver) = mpsc::channel(config.waiting);
         let gauge = Arc::new(Gauge::default());
         let shared = Arc::clone(&gauge);
         let thread = std::thread::Builder::new()
             .name("adjudicator".to_owned())
-            .spawn(move || work(&pipeline, receiver, &shared, config.batch))?;
+            .spawn(move || work(receiver, &shared, config.batch))?;
         Ok((Self { sender, gauge }, thread))
     }
 
@@ -72,9 +73,11 @@ impl Adjudicator {
         !self.sender.is_closed()
     }
 
-    /// Decides a case before the deadline, or says that it cannot.
+    /// Decides a case before the deadline, or says that it cannot. The pipeline is the one that it began with, whatever
+    /// comes into force meanwhile.
     pub(super) async fn decide(
         &self,
+        pipeline: Arc<Pipeline>,
         case: Case,
         as_of: Option<Timestamp>,
         deadline: Instant,
@@ -86,7 +89,8 @@ impl Adjudicator {
         }
         let (reply, answer) = oneshot::channel();
         self.gauge.waiting.fetch_add(1, Ordering::Relaxed);
-        if let Err(refused) = self.sender.try_send(Job { case, as_of, deadline, span: Span::current(), reply }) {
+        let job = Job { pipeline, case, as_of, deadline, span: Span::current(), reply };
+        if let Err(refused) = self.sender.try_send(job) {
             self.gauge.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(match refused {
                 mpsc::error::TrySendError::Full(_) => {
@@ -107,7 +111,7 @@ impl Adjudicator {
     }
 }
 
-fn work(pipeline: &Pipeline, mut jobs: mpsc::Receiver<Job>, gauge: &Gauge, batch: usize) {
+fn work(mut jobs: mpsc::Receiver<Job>, gauge: &Gauge, batch: usize) {
     while let Some(first) = jobs.blocking_recv() {
         let mut together = vec![first];
         while together.len() < batch
@@ -119,7 +123,7 @@ fn work(pipeline: &Pipeline, mut jobs: mpsc::Receiver<Job>, gauge: &Gauge, batch
         metrics::histogram!("praetor_batch_cases").record(gauge_value(together.len()));
         let count = together.len();
         let started = Instant::now();
-        answer(pipeline, together);
+        answer(together);
         gauge.waiting.fetch_sub(count, Ordering::Relaxed);
         smooth(&gauge.per_case, started.elapsed() / u32::try_from(count).unwrap_or(u32::MAX));
     }
@@ -137,22 +141,23 @@ fn gauge_value(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::MAX, f64::from)
 }
 
-/// Decides what is still in time. Cases of one time of decision go together; if a batch fails, each goes alone, so that
+/// Decides what is still in time. Cases of one pipeline and one time of decision go together; if a batch fails, each goes alone, so that
 /// one case cannot spoil another's answer.
-fn answer(pipeline: &Pipeline, jobs: Vec<Job>) {
+fn answer(jobs: Vec<Job>) {
     let now = Instant::now();
     let (mut jobs, late): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.deadline > now);
     for job in late {
         let _ = job.reply.send(Err(ApiError::DeadlineExceeded));
     }
-    while let Some(as_of) = jobs.first().map(|job| job.as_of) {
-        let (same, rest): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.as_of == as_of);
+    while let Some((pipeline, as_of)) = jobs.first().map(|job| (Arc::clone(&job.pipeline), job.as_of)) {
+        let same = |job: &Job| job.as_of == as_of && Arc::ptr_eq(&job.pipeline, &pipeline);
+        let (same, rest): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(same);
         jobs = rest;
         let _span = batch_span(&same).entered();
         let (cases, replies): (Vec<Case>, Vec<_>) = same.into_iter().map(|job| (job.case, job.reply)).unzip();
-        let mut decided = match attempt(pipeline, &cases, as_of) {
+        let mut decided = match attempt(&pipeline, &cases, as_of) {
             Ok(decided) => decided.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(_) => cases.iter().map(|case| alone(pipeline, case, as_of)).collect(),
+            Err(_) => cases.iter().map(|case| alone(&pipeline, case, as_of)).collect(),
         }
         .into_iter();
         for (case, reply) in cases.into_iter().zip(replies) {

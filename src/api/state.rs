@@ -8,20 +8,22 @@ use std::time::{Duration, Instant};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
 
 use super::auth::Caller;
 use super::error::ApiError;
 use super::gauges::Asked;
 use super::queue::Adjudicator;
 use crate::config::ServeConfig;
+use crate::live::Live;
 use crate::pipeline::Pipeline;
-use crate::store::Store;
+use crate::store::{Store, TenantId};
 
 /// What every handler shares.
 #[derive(Debug)]
 pub(super) struct AppState {
-    /// Rules and pins of the pipeline.
-    pub pipeline: Arc<Pipeline>,
+    /// Which rules each tenant is decided by.
+    pub live: Arc<Live>,
     /// The records.
     pub store: Arc<Store>,
     /// Requests a second.
@@ -34,11 +36,16 @@ pub(super) struct AppState {
     pub patience: Duration,
     /// When the database was last asked for figures.
     pub asked: Asked,
+    /// Leave for work that takes long: packs that are checked, decisions that are made again.
+    heavy: Arc<Semaphore>,
     /// When each key's last use was written down.
     uses: Mutex<HashMap<String, Instant>>,
     /// The way into the pipeline. The last field: when its thread ends, all else here has been let go.
     pub adjudicator: Adjudicator,
 }
+
+/// Long work that goes on at once.
+const HEAVY: usize = 2;
 
 /// A key's last use is written at most this often.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
@@ -47,21 +54,48 @@ impl AppState {
     /// State over opened parts.
     pub(super) fn new(
         adjudicator: Adjudicator,
-        pipeline: Arc<Pipeline>,
+        live: Arc<Live>,
         store: Arc<Store>,
         config: &ServeConfig,
         metrics: PrometheusHandle,
     ) -> Self {
         Self {
-            pipeline,
+            live,
             store,
             limits: RateLimits::new(config.rate_per_key, config.rate_per_tenant),
             deadline: Duration::from_millis(config.deadline_ms),
             metrics,
             patience: Duration::from_millis(config.read_ms.get()),
             asked: Asked::default(),
+            heavy: Arc::new(Semaphore::new(HEAVY)),
             uses: Mutex::default(),
             adjudicator,
+        }
+    }
+
+    /// The pipeline that decides for a tenant now.
+    pub(super) fn pipeline(&self, tenant: &TenantId) -> Result<Arc<Pipeline>, ApiError> {
+        self.live.of(tenant).ok_or(ApiError::Internal)
+    }
+
+    /// Runs long work off the threads that talk to clients: a few at a time, and no longer than a request may take.
+    pub(super) async fn heavy<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let deadline = tokio::time::Instant::now() + self.deadline;
+        let leave = tokio::time::timeout_at(deadline, Arc::clone(&self.heavy).acquire_owned()).await;
+        let Ok(Ok(leave)) = leave else {
+            return Err(ApiError::Overloaded { retry_after: self.deadline.as_secs().max(1) });
+        };
+        // Work that is given up on keeps its leave until it ends, so that no more than a few ever go on.
+        let work = move || {
+            let _leave = leave;
+            work()
+        };
+        match tokio::time::timeout_at(deadline, tokio::task::spawn_blocking(work)).await {
+            Ok(done) => done.map_err(|_| ApiError::Internal),
+            Err(_) => Err(ApiError::DeadlineExceeded),
         }
     }
 

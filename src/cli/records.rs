@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::lang::Lang;
 use crate::replay::Record;
-use crate::store::{Body, StoredDecision, TenantStore};
+use crate::store::{StoredDecision, TenantStore};
 
 /// `outcome=review`, `sop.id=invoice.general`, `pins.rulebook=…`: a field of the decision and its value; `since` and
 /// `until` are times of recording.
@@ -111,23 +111,8 @@ impl<'a> Pages<'a> {
         };
         let mut records = Vec::with_capacity(found.len());
         for stored in found {
-            let (trace, case) = (self.store.trace(&stored.id).await?, self.store.case(&stored.case_hash).await?);
-            records.push(Record {
-                id: stored.id,
-                ticket_id: stored.ticket_id,
-                decision: text(Some(stored.body)),
-                trace: text(trace),
-                case: text(case),
-            });
+            records.push(Record::read(self.store, stored).await?);
         }
         Ok(Some(records))
-    }
-}
-
-/// The bytes, unless they were erased.
-fn text(body: Option<Body>) -> Option<Vec<u8>> {
-    match body {
-        Some(Body::Kept(bytes)) => Some(bytes),
-        Some(Body::Erased(_)) | None => None,
     }
 }

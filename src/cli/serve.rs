@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::gate::gate;
 use super::{open_pipeline, open_store, witnessed};
 use crate::api::Application;
 use crate::config::Config;
+use crate::live::GateOf;
 use crate::store::{Sequencer, Store};
 use crate::telemetry::LogFormat;
 
@@ -27,7 +29,9 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<Exi
     serve.listen = args.listen.unwrap_or(serve.listen);
     let pipeline = Arc::new(open_pipeline(config)?);
     let store = Arc::new(open_store(config, &pipeline).await?);
-    let application = Application::build(&serve, pipeline, Arc::clone(&store))?;
+    let of = config.clone();
+    let gate_of: GateOf = Arc::new(move |pins| gate(&of, pins, false).unwrap_or_default());
+    let application = Application::build(&serve, pipeline, gate_of, Arc::clone(&store))?;
     let at = application.address();
     let scheme = if serve.tls.is_some() { "https" } else { "http" };
     match config.log.format {

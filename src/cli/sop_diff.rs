@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::judge::Judge;
 use crate::lang::Lang;
 use crate::replay::{Compared, Packs, Record, Transitions};
-use crate::sop::{Changed, RuleBook, SopChange, diff};
+use crate::sop::{Changed, Region, RuleBook, SopChange, diff};
 use crate::store::Store;
 
 /// Arguments of `praetor sop diff`.
@@ -161,13 +161,18 @@ fn print_changes(out: &mut impl Write, changes: &[SopChange], lang: Lang) -> any
     if changes.is_empty() {
         writeln!(out, "{}", lang.pick("两个规则包的 SOP 相同", "the SOPs of the two packs are the same"))?;
     }
-    for SopChange { id, version, change } in changes {
+    for SopChange { id, version, change, regions } in changes {
         let what = match change {
             Changed::Added => lang.pick("新增", "added").to_owned(),
             Changed::Removed => lang.pick("删去", "removed").to_owned(),
             Changed::Parts(parts) => parts.join(", "),
         };
         writeln!(out, "{id} v{version}: {what}")?;
+        for Region { when, rows, remedies } in regions {
+            let bounds: Vec<String> = when.iter().map(|(fact, set)| format!("{fact}: {set}")).collect();
+            let bounds = bounds.join(", ");
+            writeln!(out, "  {bounds} => {} [{}] -> {} [{}]", remedies[0], rows[0], remedies[1], rows[1])?;
+        }
     }
     Ok(())
 }

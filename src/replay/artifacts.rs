@@ -24,15 +24,8 @@ const CERTIFICATE: &str = "certificate";
 /// Keeps everything that decisions of this pipeline pin. `models` is the folder its models were opened from. What is
 /// kept already is not read.
 pub async fn keep(store: &Store, pipeline: &Pipeline, models: &Path) -> Result<(), ReplayError> {
-    let book = pipeline.book();
-    if !store.missing_artifacts(&[book.hash().0]).await?.is_empty() {
-        let bytes = book.canonical().to_vec();
-        store.put_artifact(&NewArtifact { hash: book.hash().0, kind: RULEBOOK, bytes }).await?;
-    }
-    if let Gate::Certified(certified) = pipeline.gate() {
-        let bytes = certified.certificate.clone();
-        store.put_artifact(&NewArtifact { hash: hash(&certified.hash())?, kind: CERTIFICATE, bytes }).await?;
-    }
+    keep_book(store, pipeline.book()).await?;
+    keep_certificate(store, pipeline.gate()).await?;
     let manifest = Manifest::read(models)?;
     // The folder may have changed since the models were opened: then it is not what decisions pin.
     if manifest.sha256 != pipeline.pins().manifest {
@@ -53,6 +46,24 @@ pub async fn keep(store: &Store, pipeline: &Pipeline, models: &Path) -> Result<(
     Ok(())
 }
 
+/// Keeps a rule book.
+pub async fn keep_book(store: &Store, book: &RuleBook) -> Result<(), ReplayError> {
+    if !store.missing_artifacts(&[book.hash().0]).await?.is_empty() {
+        let bytes = book.canonical().to_vec();
+        store.put_artifact(&NewArtifact { hash: book.hash().0, kind: RULEBOOK, bytes }).await?;
+    }
+    Ok(())
+}
+
+/// Keeps the certificate of a gate, if it has one.
+pub async fn keep_certificate(store: &Store, gate: &Gate) -> Result<(), ReplayError> {
+    if let Gate::Certified(certified) = gate {
+        let bytes = certified.certificate.clone();
+        store.put_artifact(&NewArtifact { hash: hash(&certified.hash())?, kind: CERTIFICATE, bytes }).await?;
+    }
+    Ok(())
+}
+
 fn hash(hex: &str) -> Result<Hash, ReplayError> {
     let bytes = hex::decode(hex).ok().and_then(|b| Hash::try_from(b).ok());
     bytes.ok_or_else(|| ReplayError::NotKept { kind: "artifact", hash: hex.to_owned() })
@@ -61,6 +72,11 @@ fn hash(hex: &str) -> Result<Hash, ReplayError> {
 /// The rule book that a recorded decision pins.
 pub async fn pinned_book(store: &Store, decision: &serde_json::Value) -> Result<RuleBook, ReplayError> {
     let hex = decision.pointer("/pins/rulebook").and_then(serde_json::Value::as_str).unwrap_or_default();
+    kept_book(store, hex).await
+}
+
+/// The kept rule book of this hash.
+pub async fn kept_book(store: &Store, hex: &str) -> Result<RuleBook, ReplayError> {
     Ok(sop::decode(&bytes(store, "rule book", hex).await?)?)
 }
 
@@ -96,7 +112,7 @@ impl<'a> Shelf<'a> {
         if let Some(book) = recent(&mut self.books, hash) {
             return Ok(book);
         }
-        let book = Arc::new(sop::decode(&bytes(self.store, "rule book", hash).await?)?);
+        let book = Arc::new(kept_book(self.store, hash).await?);
         remember(&mut self.books, BOOKS, hash, book.clone());
         Ok(book)
     }

@@ -21,7 +21,7 @@ use crate::pipeline::PipelineError;
 use crate::sop::KeptBookError;
 use crate::store::StoreError;
 
-pub use artifacts::{keep, pinned_book};
+pub use artifacts::{keep, keep_book, keep_certificate, kept_book, pinned_book};
 pub use diverge::{Cause, Divergence, Sides, diverge};
 pub use edits::{CaseEdit, EditError, Known, UnknownCaseEdit};
 pub use packs::{Compared, Packs};

@@ -52,6 +52,11 @@ impl Packs {
         Self::with(old, new, &judge, judge.clone(), None)
     }
 
+    /// Two pipelines that are there already, for cases that are to be asked about anew.
+    pub fn between(old: Pipeline, new: Pipeline) -> Self {
+        Self { old: old.gated(Gate::Open), new: new.gated(Gate::Open), recorded: None }
+    }
+
     /// Over the answers recorded by the models of this manifest; what was never asked goes to those models.
     pub async fn recorded(
         (old, new): (&RuleBook, &RuleBook),

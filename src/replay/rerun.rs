@@ -16,7 +16,7 @@ use crate::case::{Case, Timestamp};
 use crate::judge::{Judge, JudgeConfig, JudgeError, Probability, Thresholds};
 use crate::pipeline::{Decided, Edit, Pipeline};
 use crate::sop::RuleBook;
-use crate::store::Store;
+use crate::store::{Body, Store, StoreError, StoredDecision, TenantStore};
 
 /// A recorded decision with what it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,24 @@ pub struct Record {
     pub trace: Option<Vec<u8>>,
     /// Its case file; absent when it was erased.
     pub case: Option<Vec<u8>>,
+}
+
+impl Record {
+    /// A decision with its trace and case, as they are kept.
+    pub async fn read(store: &TenantStore, stored: StoredDecision) -> Result<Self, StoreError> {
+        let (trace, case) = (store.trace(&stored.id).await?, store.case(&stored.case_hash).await?);
+        let kept = |body: Option<Body>| match body {
+            Some(Body::Kept(bytes)) => Some(bytes),
+            Some(Body::Erased(_)) | None => None,
+        };
+        Ok(Self {
+            id: stored.id,
+            ticket_id: stored.ticket_id,
+            decision: kept(Some(stored.body)),
+            trace: kept(trace),
+            case: kept(case),
+        })
+    }
 }
 
 /// What is otherwise than it was. Nothing at all for R0 to R2.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::rulebook::{RuleBook, SopId};
+use super::region::{Region, regions};
+use super::rulebook::{RuleBook, Sop, SopId};
 
 /// An SOP's version that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,6 +17,9 @@ pub struct SopChange {
     pub version: u32,
     /// How.
     pub change: Changed,
+    /// Where its table orders something else than before; for a new version, than the version before it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Region>,
 }
 
 /// How it differs.
@@ -35,17 +39,24 @@ pub fn diff(old: &RuleBook, new: &RuleBook) -> Vec<SopChange> {
     let canonical = |book: &RuleBook| -> BTreeMap<(SopId, u32), Value> {
         book.sops.iter().map(|s| ((s.id.clone(), s.version), s.canonical())).collect()
     };
-    let (old, new) = (canonical(old), canonical(new));
-    let mut keys: Vec<_> = old.keys().chain(new.keys()).collect();
+    let (before, after) = (canonical(old), canonical(new));
+    let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
     keys.sort();
     keys.dedup();
-    let change = |key: &&(SopId, u32)| match (old.get(*key), new.get(*key)) {
+    let change = |key: &&(SopId, u32)| match (before.get(*key), after.get(*key)) {
         (None, _) => Some(Changed::Added),
         (_, None) => Some(Changed::Removed),
         (Some(a), Some(b)) => Some(Changed::Parts(parts(a, b))).filter(|_| a != b),
     };
     keys.iter()
-        .filter_map(|key| change(key).map(|change| SopChange { id: key.0.clone(), version: key.1, change }))
+        .filter_map(|key| {
+            let change = change(key)?;
+            let (id, version) = (key.0.clone(), key.1);
+            let now = new.sops.iter().find(|s| s.id == id && s.version == version);
+            let was = old.sops.iter().rfind(|s| s.id == id && s.version <= version);
+            let regions = was.zip(now).map(|(was, now): (&Sop, &Sop)| regions(was, now)).unwrap_or_default();
+            Some(SopChange { id, version, change, regions })
+        })
         .collect()
 }
 

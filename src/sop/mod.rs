@@ -15,6 +15,7 @@ mod evaluate;
 pub mod expr;
 pub mod facts;
 mod raw;
+mod region;
 mod retrieve;
 mod rulebook;
 mod scenario;
@@ -29,6 +30,7 @@ pub use diag::{Finding, PackErrors, SourceFile, Span};
 pub use diff::{Changed, SopChange, diff};
 pub use evaluate::{Flip, Remedy, Ruling};
 pub use raw::{Bilingual, Calendar, Effective, Taxonomy, Term};
+pub use region::{MAX_REGIONS, Region, regions};
 pub use retrieve::{Hit, Index, IndexError};
 pub use rulebook::{
     Anchor, Clause, Clock, FreightBy, Measure, Outcome, PackHead, ProofOrder, Requirement, Row, RuleBook, RuleBookHash,

@@ -31,12 +31,14 @@ mod log;
 mod migrate;
 mod model;
 mod pack;
+mod publications;
 mod read;
 mod receipt;
 mod records;
 mod retain;
 mod seal;
 mod sequence;
+mod shadow;
 mod tenant;
 mod write;
 
@@ -66,9 +68,11 @@ pub use model::{
     Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, Recorded, Rows, Status, StoredDecision,
     StoredRecord, StoredRejection,
 };
+pub use publications::{InForce, NewPublication, PublicationRow, Step, StepRow, Stepped};
 pub use receipt::Receipted;
 pub use retain::{PastMonth, RetentionYears, TooShort};
 pub use sequence::Sequencer;
+pub use shadow::{ShadowCase, ShadowRow, ShadowSums};
 pub use tenant::{NotATenant, TenantId, TenantStore};
 
 /// The PostgreSQL programs that a private server would use.

@@ -8,4 +8,5 @@ mod keys;
 mod limits;
 mod observing;
 mod program;
+mod rules;
 mod support;

@@ -44,7 +44,8 @@ impl Service {
         let (database, store) = Database::migrated().await;
         let store = Arc::new(store);
         let pipeline = tokio::task::spawn_blocking(|| Arc::clone(&PIPELINE)).await.unwrap();
-        let application = Application::build(&config, pipeline, Arc::clone(&store)).unwrap();
+        let application =
+            Application::build(&config, pipeline, Arc::new(|_: &_| Gate::Open), Arc::clone(&store)).unwrap();
         let base = format!("http://{}", application.address());
         let handle = application.handle();
         let running = tokio::spawn(application.run());

@@ -1,4 +1,5 @@
-//! Bodies that are read by serde: JSON of one form, with no field that the form does not have.
+//! Bodies that are read by serde: JSON of one form, with no field that the form does not have. And how long a body may be
+//! where it is no ticket.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -6,6 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::super::error::ApiError;
+
+/// The longest body of a path, in bytes after decompression.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct BodyLimit(pub usize);
 
 /// Reads a body, or says where it is not what is expected.
 pub(super) fn json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {

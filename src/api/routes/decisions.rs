@@ -59,7 +59,8 @@ pub(super) async fn create(
         Ok(case) => case,
         Err(errors) => return Err(quarantine(&state, &guard.caller.tenant, &body, errors).await?),
     };
-    let (case, decided) = state.adjudicator.decide(case, as_of, deadline).await?;
+    let pipeline = state.pipeline(&guard.caller.tenant)?;
+    let (case, decided) = state.adjudicator.decide(pipeline, case, as_of, deadline).await?;
     let new = crate::record::stored(&case, &decided).map_err(|error| {
         tracing::error!(%error, "a decision has no stored form");
         ApiError::Internal
@@ -77,7 +78,10 @@ pub(super) async fn create(
     crate::record::count(&decided);
     match (raced, &once) {
         (Some(before), Some(once)) => replayed(before.request_sha256 == once.request_sha256, before.decision),
-        _ => Ok(answer),
+        _ => {
+            state.live.observe(&guard.caller.tenant, &case, as_of, &decided);
+            Ok(answer)
+        }
     }
 }
 

@@ -4,14 +4,17 @@ mod body;
 pub(super) mod decisions;
 pub(super) mod health;
 pub(super) mod keys;
+pub(super) mod packs;
 mod page;
 pub(super) mod proofs;
+pub(super) mod publications;
 pub(super) mod rules;
 
 use actix_web::{HttpResponse, web};
 
 use super::error::ApiError;
 use super::guard::{delete, get, open, post};
+pub(super) use body::BodyLimit;
 
 /// Registers everything.
 pub(super) fn configure(app: &mut web::ServiceConfig) {
@@ -32,9 +35,30 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
                 .service(resource("/keys/{id}", "DELETE").route(delete(keys::revoke)))
                 .service(resource("/keys/{id}/rotate", "POST").route(post(keys::rotate)))
                 .service(resource("/sops", "GET").route(get(rules::list)))
+                .service(with_body(resource("/sops/check", "POST").route(post(packs::check)), packs::MAX_PACK))
+                .service(with_body(resource("/sops/diff", "POST").route(post(packs::differences)), packs::MAX_PACK))
+                .service(with_body(
+                    resource("/sops/publications", "GET, POST")
+                        .route(post(publications::create))
+                        .route(get(publications::list)),
+                    packs::MAX_PACK,
+                ))
+                .service(resource("/sops/publications/{id}", "GET").route(get(publications::show)))
+                .service(
+                    resource("/sops/publications/{id}/shadow", "GET, POST")
+                        .route(post(publications::shadow))
+                        .route(get(publications::report)),
+                )
+                .service(resource("/sops/publications/{id}/approve", "POST").route(post(publications::approve)))
+                .service(resource("/sops/rollback", "POST").route(post(publications::rollback)))
                 .service(resource("/sops/{id}", "GET").route(get(rules::show))),
         )
         .default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::NotFound) }));
+}
+
+/// A path whose bodies are longer than tickets.
+fn with_body(resource: actix_web::Resource, limit: usize) -> actix_web::Resource {
+    resource.app_data(web::PayloadConfig::new(limit)).app_data(BodyLimit(limit))
 }
 
 /// A path; methods it does not serve are told apart from a missing path.

@@ -1,4 +1,4 @@
-//! The rules in force, as the service runs them.
+//! The rules in force for the caller's tenant.
 
 use actix_web::{HttpRequest, web};
 use serde::Serialize;
@@ -16,6 +16,8 @@ pub(super) struct RuleList {
     pack: String,
     /// Hash of the compiled rules, as decisions pin it.
     rulebook: String,
+    /// The publication they come from; null for the rules that the tenant began with.
+    publication: Option<String>,
     /// Every SOP of the pack.
     items: Vec<SopListed>,
 }
@@ -37,12 +39,14 @@ pub(super) struct SopListed {
     responses((status = 200, description = "Every SOP of the pack", body = RuleList)),
 )]
 pub(super) async fn list(
-    _guard: Guarded<ReadRules>,
+    guard: Guarded<ReadRules>,
     state: web::Data<AppState>,
     request: HttpRequest,
 ) -> Result<web::Json<RuleList>, ApiError> {
     let lang = lang_of(&request);
-    let book = state.pipeline.book();
+    let ruling = state.live.ruling(&guard.caller.tenant);
+    let pipeline = ruling.pipeline.ok_or(ApiError::Internal)?;
+    let book = pipeline.book();
     let listed = book.sops.iter().map(|sop| SopListed {
         id: sop.id.0.clone(),
         version: sop.version,
@@ -51,6 +55,7 @@ pub(super) async fn list(
     Ok(web::Json(RuleList {
         pack: format!("{}@{}", book.head.id, book.head.version),
         rulebook: book.hash().to_string(),
+        publication: ruling.publication,
         items: listed.collect(),
     }))
 }
@@ -62,11 +67,12 @@ pub(super) async fn list(
     responses((status = 200, description = "The compiled SOP, in every version the pack holds", body = Vec<serde_json::Value>)),
 )]
 pub(super) async fn show(
-    _guard: Guarded<ReadRules>,
+    guard: Guarded<ReadRules>,
     state: web::Data<AppState>,
     id: web::Path<String>,
 ) -> Result<web::Json<Vec<Value>>, ApiError> {
-    let book: Value = serde_json::from_slice(state.pipeline.book().canonical()).map_err(|_| ApiError::Internal)?;
+    let book: Value = serde_json::from_slice(state.pipeline(&guard.caller.tenant)?.book().canonical())
+        .map_err(|_| ApiError::Internal)?;
     let all = book["sops"].as_array().cloned().unwrap_or_default();
     let found: Vec<Value> = all.into_iter().filter(|sop| sop["id"] == id.as_str()).collect();
     if found.is_empty() { Err(ApiError::NotFound) } else { Ok(web::Json(found)) }

@@ -27,6 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("calibrate", &["lang", "judge", "decision", "eval"]),
     ("replay", &["lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store", "calibrate"]),
     ("explain", &["lang", "sop", "judge"]),
+    ("live", &["lang", "case", "sop", "decision", "pipeline", "store", "replay"]),
     ("batch", EDGE),
     ("api", EDGE),
     ("console", &["lang", "config", "api"]),
@@ -51,6 +52,7 @@ const EDGE: &[&str] = &[
     "calibrate",
     "replay",
     "explain",
+    "live",
 ];
 
 /// The command line starts everything else.
@@ -73,6 +75,7 @@ const CLI: &[&str] = &[
     "calibrate",
     "replay",
     "explain",
+    "live",
     "batch",
     "api",
     "console",

@@ -1,0 +1,1 @@
+DROP TABLE praetor.shadow_cases, praetor.publication_steps, praetor.publications;
