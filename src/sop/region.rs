@@ -63,7 +63,6 @@ pub fn regions(old: &Sop, new: &Sop) -> Vec<Region> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::{compile, diff, read_pack};
-    use super::*;
 
     #[test]
     fn a_longer_clock_changes_what_lies_between_both_ends_and_nothing_else() {

@@ -49,7 +49,7 @@ async fn what_cannot_be_served_is_refused_at_start_and_says_why() {
     let pipeline = tokio::task::spawn_blocking(|| Arc::clone(&PIPELINE)).await.unwrap();
     let refused = |mut config: ServeConfig| {
         config.listen = ([127, 0, 0, 1], 0).into();
-        Application::build(&config, Arc::clone(&pipeline), Arc::clone(&store)).unwrap_err().to_string()
+        Application::build(&config, Arc::clone(&pipeline), Arc::new(|_: &_| Gate::Shut), Arc::clone(&store)).unwrap_err().to_string()
     };
     let said = refused(tls("nothing.pem", "key.pem"));
     assert!(said.starts_with("the certificate in ") && said.contains("nothing.pem"), "{said}");

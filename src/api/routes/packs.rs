@@ -122,14 +122,22 @@ pub(super) struct Found {
     witness: Option<String>,
 }
 
+/// A scenario that comes out otherwise than its author expects.
+struct Failed {
+    sop: String,
+    name: String,
+    differences: String,
+}
+
 /// A pack that compiles, or what is wrong with it; scenarios that fail are wrong too.
-fn prove(files: &[SourceFile]) -> Result<(RuleBook, Vec<(String, String, String)>), PackErrors> {
+fn prove(files: &[SourceFile]) -> Result<(RuleBook, Vec<Failed>), PackErrors> {
     let book = compile(files)?;
     let mut failed = Vec::new();
     for sop in &book.sops {
         for failure in sop.run_scenarios(&book.head.tiers) {
             let differences = failure.differences.iter().map(|(field, want, got)| format!("{field}: {want} / {got}"));
-            failed.push((sop.id.0.clone(), failure.name, differences.collect::<Vec<_>>().join("; ")));
+            let differences = differences.collect::<Vec<_>>().join("; ");
+            failed.push(Failed { sop: sop.id.0.clone(), name: failure.name, differences });
         }
     }
     Ok((book, failed))
@@ -139,7 +147,7 @@ fn prove(files: &[SourceFile]) -> Result<(RuleBook, Vec<(String, String, String)
 const SCENARIO: &str = "scenario.failed";
 
 /// What a failed scenario says, Chinese and English.
-fn scenario(name: &str, differences: &str) -> (String, String) {
+fn scenario(Failed { name, differences, .. }: &Failed) -> (String, String) {
     (
         format!("情景“{name}”不符（字段：期望 / 得到）：{differences}"),
         format!("the scenario “{name}” comes out otherwise (field: expected / found): {differences}"),
@@ -152,11 +160,7 @@ pub(super) fn clean(files: &[SourceFile]) -> Result<RuleBook, ApiError> {
         Ok((book, failed)) if failed.is_empty() => return Ok(book),
         Ok((_, failed)) => failed
             .into_iter()
-            .map(|(sop, name, differences)| Fault {
-                place: sop,
-                code: SCENARIO,
-                message: scenario(&name, &differences),
-            })
+            .map(|failed| Fault { message: scenario(&failed), place: failed.sop, code: SCENARIO })
             .collect(),
         Err(errors) => {
             let each = errors.0.into_iter().map(|finding| {
@@ -174,9 +178,9 @@ impl Checked {
     fn of(files: &[SourceFile], lang: Lang) -> Self {
         match prove(files) {
             Ok((book, failed)) => {
-                let finding = |(sop, name, differences): (String, String, String)| {
-                    let (zh, en) = scenario(&name, &differences);
-                    Found { sop: Some(sop), ..Found::said(SCENARIO, lang.pick(zh, en)) }
+                let finding = |failed: Failed| {
+                    let (zh, en) = scenario(&failed);
+                    Found { sop: Some(failed.sop), ..Found::said(SCENARIO, lang.pick(zh, en)) }
                 };
                 Self {
                     clean: failed.is_empty(),
