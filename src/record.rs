@@ -1,11 +1,15 @@
 //! The forms in which a decided case and a privileged action go into the store: what is searched for in columns, the rest
 //! as canonical bytes. One form for the command line and the service. And how recorded decisions are counted.
 
+mod line;
+
 use serde_json::{Value, json};
 
 use crate::case::Case;
 use crate::pipeline::Decided;
 use crate::store::{NewDecision, NewRecord};
+
+pub use line::line;
 
 /// A decision has no stored form.
 #[derive(Debug, thiserror::Error)]

@@ -93,8 +93,16 @@ policies! {
     ReadTraces = [Operator, Reviewer, Auditor];
     /// Reads proofs.
     ReadProofs = [Caller, Operator, Auditor];
+    /// Takes records out, with the personal data in them.
+    ExportRecords = [Auditor];
+    /// Asks whether a decision holds.
+    ReplayDecisions = [Operator, Auditor];
+    /// Reads what lets decisions be automatic.
+    ReadCertificates = [Operator, Reviewer, Auditor, Editor, Admin];
     /// Manages keys.
     ManageKeys = [Admin];
+    /// Adds and lists tenants; of the tenant `default` alone, which the handlers see to.
+    ManageTenants = [Admin];
     /// Looks at rules that are not in force yet.
     CheckRules = [Editor, Admin];
     /// Writes drafts.

@@ -19,7 +19,11 @@ use super::routes;
     paths(
         routes::decisions::create, routes::decisions::list, routes::decisions::show, routes::decisions::trace,
         routes::decisions::explanation,
+        routes::replay::replay,
         routes::proofs::receipt, routes::proofs::checkpoint,
+        routes::audit::inclusion, routes::audit::consistency, routes::audit::export,
+        routes::certificates::list, routes::certificates::show,
+        routes::tenants::create, routes::tenants::list,
         routes::keys::create, routes::keys::list, routes::keys::revoke, routes::keys::rotate,
         routes::rules::list, routes::rules::show, routes::packs::check, routes::packs::differences,
         routes::publications::create, routes::publications::list, routes::publications::show, routes::publications::shadow,

@@ -4,7 +4,7 @@
 
 mod shadow;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
 use crate::case::{Case, Timestamp};
-use crate::decision::{Gate, Pins};
+use crate::decision::{Certified, Gate, Pins};
 use crate::pipeline::{Decided, Pipeline, PipelineError};
 use crate::replay::{ReplayError, keep_certificate, kept_book};
 use crate::sop::RuleBook;
@@ -67,8 +67,9 @@ pub struct Live {
     base: Arc<Pipeline>,
     gate_of: GateOf,
     now: ArcSwap<HashMap<TenantId, Ruling>>,
-    /// One refresh at a time, so that an older answer of the database never replaces a newer one.
-    refreshing: tokio::sync::Mutex<()>,
+    /// One refresh at a time, so that an older answer of the database never replaces a newer one. Inside, which certificates
+    /// this process entered for whom.
+    entered: tokio::sync::Mutex<HashSet<(TenantId, String)>>,
     observed: mpsc::Sender<Observed>,
 }
 
@@ -86,7 +87,7 @@ impl Live {
         let (observed, waiting) = mpsc::channel(WAITING);
         let shadower = Shadower::new(Arc::clone(&store), waiting);
         let now = ArcSwap::from_pointee(HashMap::new());
-        (Self { store, base, gate_of, now, refreshing: tokio::sync::Mutex::default(), observed }, shadower)
+        (Self { store, base, gate_of, now, entered: tokio::sync::Mutex::default(), observed }, shadower)
     }
 
     /// The pipeline that decides for a tenant now. None where its rules cannot be opened here: then nothing is decided.
@@ -124,7 +125,7 @@ impl Live {
 
     /// Asks the database which rules are in force and switches to them.
     pub async fn refresh(&self) -> Result<(), LiveError> {
-        let _alone = self.refreshing.lock().await;
+        let mut entered = self.entered.lock().await;
         let wanted = self.store.rules_in_force().await?;
         let before = self.now.load_full();
         let mut after = HashMap::with_capacity(wanted.len());
@@ -136,6 +137,17 @@ impl Live {
                 tracing::info!(tenant = %tenant.tenant, publication, "other rules are in force");
             }
             after.insert(tenant.tenant, ruling);
+        }
+        // Before a tenant decides by a pipeline, its certificate is among the tenant's records.
+        for tenant in self.store.tenants().await? {
+            let pipeline = after.get(&tenant).map_or(Some(&self.base), |ruling| ruling.pipeline.as_ref());
+            if let Some(Gate::Certified(certified)) = pipeline.map(|pipeline| pipeline.gate()) {
+                let mark = (tenant, certified.hash());
+                if !entered.contains(&mark) {
+                    self.enter(&mark.0, certified).await?;
+                    entered.insert(mark);
+                }
+            }
         }
         self.now.store(Arc::new(after));
         Ok(())
@@ -167,17 +179,13 @@ impl Live {
                     let gate = (self.gate_of)(pipeline.pins());
                     Some(Arc::new(pipeline.gated(gate)))
                 }
-                Err(LiveError::Store(error)) => return Err(error.into()),
+                Err(LiveError::Kept(ReplayError::Store(error))) => return Err(error.into()),
                 Err(error) => {
                     tracing::error!(%error, tenant = %wanted.tenant, "the rules in force cannot be opened: nothing is decided");
                     None
                 }
             },
         };
-        if let Some(pipeline) = pipeline.as_ref().filter(|_| known.is_none_or(|k| k.publication != wanted.publication))
-        {
-            self.enter(&wanted.tenant, pipeline).await?;
-        }
         let draft = match &wanted.shadow {
             None => None,
             Some((publication, hash)) => match known.and_then(|known| known.draft.clone()) {
@@ -202,13 +210,11 @@ impl Live {
         self.under(kept_book(&self.store, &hex::encode(hash)).await?).await
     }
 
-    /// Keeps the certificate that decisions are going to pin, and enters it among the tenant's records before the first.
-    async fn enter(&self, tenant: &TenantId, pipeline: &Pipeline) -> Result<(), LiveError> {
-        keep_certificate(&self.store, pipeline.gate()).await?;
-        if let Gate::Certified(certified) = pipeline.gate() {
-            let record = NewRecord { id: certified.hash(), subject: None, body: certified.certificate.clone() };
-            self.store.tenant(tenant).append_records(RecordKind::Certificate, &[record]).await?;
-        }
+    /// Keeps a certificate that decisions are going to pin, and enters it among the tenant's records.
+    async fn enter(&self, tenant: &TenantId, certified: &Certified) -> Result<(), LiveError> {
+        keep_certificate(&self.store, certified).await?;
+        let record = NewRecord { id: certified.hash(), subject: None, body: certified.certificate.clone() };
+        self.store.tenant(tenant).append_records(RecordKind::Certificate, &[record]).await?;
         Ok(())
     }
 }

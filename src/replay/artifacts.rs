@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::ReplayError;
 use crate::calibrate::recorded_gate;
-use crate::decision::Gate;
+use crate::decision::{Certified, Gate};
 use crate::judge::{FileEntry, Judge, JudgeConfig, Manifest, read_checked};
 use crate::pipeline::Pipeline;
 use crate::sop::{self, RuleBook};
@@ -25,7 +25,9 @@ const CERTIFICATE: &str = "certificate";
 /// kept already is not read.
 pub async fn keep(store: &Store, pipeline: &Pipeline, models: &Path) -> Result<(), ReplayError> {
     keep_book(store, pipeline.book()).await?;
-    keep_certificate(store, pipeline.gate()).await?;
+    if let Gate::Certified(certified) = pipeline.gate() {
+        keep_certificate(store, certified).await?;
+    }
     let manifest = Manifest::read(models)?;
     // The folder may have changed since the models were opened: then it is not what decisions pin.
     if manifest.sha256 != pipeline.pins().manifest {
@@ -55,12 +57,10 @@ pub async fn keep_book(store: &Store, book: &RuleBook) -> Result<(), ReplayError
     Ok(())
 }
 
-/// Keeps the certificate of a gate, if it has one.
-pub async fn keep_certificate(store: &Store, gate: &Gate) -> Result<(), ReplayError> {
-    if let Gate::Certified(certified) = gate {
-        let bytes = certified.certificate.clone();
-        store.put_artifact(&NewArtifact { hash: hash(&certified.hash())?, kind: CERTIFICATE, bytes }).await?;
-    }
+/// Keeps a certificate.
+pub async fn keep_certificate(store: &Store, certified: &Certified) -> Result<(), ReplayError> {
+    let bytes = certified.certificate.clone();
+    store.put_artifact(&NewArtifact { hash: hash(&certified.hash())?, kind: CERTIFICATE, bytes }).await?;
     Ok(())
 }
 

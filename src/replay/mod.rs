@@ -72,6 +72,12 @@ pub enum ReplayError {
         /// Its hash.
         hash: String,
     },
+    /// A decision was made by other models than those that run here.
+    #[error("it was decided by the models {manifest}, which do not run here")]
+    NotRunning {
+        /// The manifest it pins.
+        manifest: String,
+    },
     /// An artifact's file cannot be read or written.
     #[error("cannot use {}: {source}", path.display())]
     File {

@@ -183,6 +183,8 @@ pub struct Rerun<'a> {
     level: Level,
     changes: Changes,
     pipelines: Vec<(Pinned, Arc<Pipeline>)>,
+    /// A pipeline whose models are the only ones used.
+    running: Option<Arc<Pipeline>>,
     prover: Option<Prover>,
 }
 
@@ -192,7 +194,15 @@ const PIPELINES: usize = 4;
 impl<'a> Rerun<'a> {
     /// `folder` is where the files of pinned models are laid out.
     pub fn new(store: &'a Store, judge: JudgeConfig, folder: PathBuf, level: Level, changes: Changes) -> Self {
-        Self { shelf: Shelf::new(store, judge, folder), level, changes, pipelines: Vec::new(), prover: None }
+        let shelf = Shelf::new(store, judge, folder);
+        Self { shelf, level, changes, pipelines: Vec::new(), running: None, prover: None }
+    }
+
+    /// With the models of a pipeline that runs already, and no others: what was decided by others cannot be decided again.
+    pub fn over(store: &'a Store, running: Arc<Pipeline>, level: Level, changes: Changes) -> Self {
+        let mut rerun = Self::new(store, JudgeConfig::default(), PathBuf::new(), level, changes);
+        rerun.running = Some(running);
+        rerun
     }
 
     /// Level R0 proves records to be in the log as well.
@@ -230,6 +240,7 @@ impl<'a> Rerun<'a> {
                 // Kept for another version of the program, or not at all: that of these decisions alone.
                 Err(
                     error @ (ReplayError::NotKept { .. }
+                    | ReplayError::NotRunning { .. }
                     | ReplayError::Book(_)
                     | ReplayError::Certificate(_)
                     | ReplayError::Judge(JudgeError::Manifest { .. } | JudgeError::Signature { .. })),
@@ -319,16 +330,25 @@ impl<'a> Rerun<'a> {
             Some(book) => book.clone(),
             None => self.shelf.book(&key[0]).await?,
         };
-        let judge = match &self.changes.judge {
-            Some(judge) => judge.clone(),
-            None => self.shelf.judge(&key[1]).await?,
-        };
-        let thresholds = with_thresholds(&judge.manifest().thresholds, &self.changes.thresholds)?;
-        let (pins, second_pass) = (judge.pins().clone(), judge.second_pass().cloned());
         // Under other rules or models, too, what may be automatic is judged as it was.
         let gate = self.shelf.gate(&key[2]).await?;
-        let pipeline = Pipeline::with((*book).clone(), Box::new(judge), &pins, thresholds)?.gated(gate);
-        let pipeline = Arc::new(pipeline.verified_by(second_pass)?);
+        let pipeline = match &self.running {
+            Some(running) if running.pins().manifest == key[1] => {
+                let thresholds = with_thresholds(running.thresholds(), &self.changes.thresholds)?;
+                running.under((*book).clone())?.with_thresholds(thresholds)?
+            }
+            Some(_) => return Err(ReplayError::NotRunning { manifest: key[1].clone() }),
+            None => {
+                let judge = match &self.changes.judge {
+                    Some(judge) => judge.clone(),
+                    None => self.shelf.judge(&key[1]).await?,
+                };
+                let thresholds = with_thresholds(&judge.manifest().thresholds, &self.changes.thresholds)?;
+                let (pins, second_pass) = (judge.pins().clone(), judge.second_pass().cloned());
+                Pipeline::with((*book).clone(), Box::new(judge), &pins, thresholds)?.verified_by(second_pass)?
+            }
+        };
+        let pipeline = Arc::new(pipeline.gated(gate));
         if self.pipelines.len() >= PIPELINES {
             self.pipelines.remove(0);
         }

@@ -121,8 +121,25 @@ impl Store {
 impl TenantStore {
     /// Keeps a key of this tenant, which is added if it is new. `act` is the record of who did it.
     pub async fn put_api_key(&self, key: &NewApiKey, act: &NewRecord) -> Result<(), StoreError> {
-        self.found().await?;
         let mut tx = self.begin(Intent::Write).await?;
+        self.found_in(&mut tx).await?;
+        self.put_in(&mut tx, key, act).await?;
+        commit(tx).await
+    }
+
+    /// Adds this tenant with its first key. False, and nothing done, if it is there already. `act` is the record of who did
+    /// it, the tenant's first.
+    pub async fn found_with(&self, key: &NewApiKey, act: &NewRecord) -> Result<bool, StoreError> {
+        let mut tx = self.begin(Intent::Write).await?;
+        if !self.found_in(&mut tx).await? {
+            return Ok(false);
+        }
+        self.put_in(&mut tx, key, act).await?;
+        commit(tx).await?;
+        Ok(true)
+    }
+
+    async fn put_in(&self, tx: &mut PgTransaction<'_>, key: &NewApiKey, act: &NewRecord) -> Result<(), StoreError> {
         sqlx::query!(
             r#"INSERT INTO praetor.api_keys (key_id, tenant, role, secret_sha256, name, expires_at)
                VALUES ($1, $2, $3, $4, $5, $6)"#,
@@ -133,11 +150,11 @@ impl TenantStore {
             key.name,
             key.expires_at,
         )
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await
         .map_err(StoreError::query("keep a key"))?;
-        self.append_in(&mut tx, Kind::Access, std::slice::from_ref(act)).await?;
-        commit(tx).await
+        self.append_in(tx, Kind::Access, std::slice::from_ref(act)).await?;
+        Ok(())
     }
 
     /// This tenant's keys, newest first, at most 1,000.

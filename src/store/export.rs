@@ -113,6 +113,34 @@ impl Store {
         self.with_records(rows).await
     }
 
+    /// A tenant's records of one kind or all, in the order of recording, after a place in it (0: from the first), at most
+    /// `limit`; each with its place.
+    pub async fn export_of(
+        &self,
+        tenant: &TenantId,
+        kind: Option<Kind>,
+        after: i64,
+        limit: u16,
+    ) -> Result<Vec<(i64, LeafRecord)>, StoreError> {
+        let mut tx = self.tenant(tenant).begin(Intent::Read).await?;
+        let rows = sqlx::query_as!(
+            Row,
+            r#"SELECT l.seq, e.leaf_index AS "index?", l.tenant, l.kind, l.record_id, l.commitment AS "commitment?",
+                      l.created_at
+               FROM praetor.leaves l LEFT JOIN praetor.log_entries e ON e.seq = l.seq
+               WHERE l.seq > $1 AND ($2::text IS NULL OR l.kind = $2) ORDER BY l.seq LIMIT $3"#,
+            after,
+            kind.map(Kind::as_str),
+            i64::from(limit),
+        )
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(StoreError::query("read a tenant's leaves"))?;
+        drop(tx);
+        let order: Vec<i64> = rows.iter().map(|row| row.seq).collect();
+        Ok(order.into_iter().zip(self.with_records(rows).await?).collect())
+    }
+
     /// What has no place in the log, at most `limit` of each: leaves that are pending, and records that have no leaf.
     pub async fn export_unplaced(&self, limit: i64) -> Result<Vec<LeafRecord>, StoreError> {
         let mut tx = begin_for_all(&self.pool).await?;

@@ -50,6 +50,7 @@ use std::time::Duration;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{ConnectOptions, Connection, PgPool};
 
+use crate::ledger::{KeyFile, PublicKey};
 use config::{Address, As};
 use embedded::{Cluster, EmbeddedError, Left};
 
@@ -73,7 +74,7 @@ pub use receipt::Receipted;
 pub use retain::{PastMonth, RetentionYears, TooShort};
 pub use sequence::Sequencer;
 pub use shadow::{ShadowCase, ShadowRow, ShadowSums};
-pub use tenant::{NotATenant, TenantId, TenantStore};
+pub use tenant::{NotATenant, TenantId, TenantRow, TenantStore};
 
 /// The PostgreSQL programs that a private server would use.
 pub fn postgres_found() -> Result<String, StoreError> {
@@ -156,6 +157,25 @@ impl Store {
             .map_err(StoreError::query("list the tenants"))?;
         let damaged = |id: String| move |_| StoreError::Damaged { what: "tenant", id, source: None };
         names.into_iter().map(|name| name.parse().map_err(damaged(name))).collect()
+    }
+
+    /// Tenants by name after one (None: from the first), at most `limit`.
+    pub async fn tenants_after(&self, after: Option<&TenantId>, limit: u16) -> Result<Vec<TenantRow>, StoreError> {
+        let mut tx = tenant::begin_for_all(&self.pool).await?;
+        sqlx::query_as!(
+            TenantRow,
+            r#"SELECT tenant, created_at FROM praetor.tenants WHERE tenant COLLATE "C" > $1 ORDER BY tenant COLLATE "C" LIMIT $2"#,
+            after.map_or("", TenantId::as_str),
+            i64::from(limit),
+        )
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(StoreError::query("list the tenants"))
+    }
+
+    /// The log's public keys, from its key file.
+    pub fn log_keys(&self) -> Result<Vec<PublicKey>, StoreError> {
+        Ok(KeyFile::load(&self.log_key)?.public_keys())
     }
 
     /// The address, without password; for a private server, as the runtime role.

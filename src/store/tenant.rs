@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-use chrono::{Datelike, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgPool, PgTransaction};
 
@@ -68,6 +68,15 @@ impl fmt::Display for TenantId {
     }
 }
 
+/// A tenant as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRow {
+    /// Its name.
+    pub tenant: String,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+}
+
 /// What a transaction means to do with the subjects' keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Intent {
@@ -104,13 +113,19 @@ impl TenantStore {
     /// Adds the tenant. True if it was not there yet.
     pub async fn found(&self) -> Result<bool, StoreError> {
         let mut tx = self.begin(Intent::Read).await?;
+        let added = self.found_in(&mut tx).await?;
+        commit(tx).await?;
+        Ok(added)
+    }
+
+    /// Adds the tenant within a transaction that does more. True if it was not there yet.
+    pub(super) async fn found_in(&self, tx: &mut PgTransaction<'_>) -> Result<bool, StoreError> {
         let tenant = self.tenant.as_str();
         let added = sqlx::query!("INSERT INTO praetor.tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING", tenant)
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await
             .map_err(StoreError::query("add the tenant"))?
             .rows_affected();
-        commit(tx).await?;
         Ok(added == 1)
     }
 

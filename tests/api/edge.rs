@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use praetor::api::{Application, Role};
 use praetor::config::{ServeConfig, TlsConfig};
+use praetor::decision::Gate;
 use reqwest::{Certificate, Client, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -49,7 +50,9 @@ async fn what_cannot_be_served_is_refused_at_start_and_says_why() {
     let pipeline = tokio::task::spawn_blocking(|| Arc::clone(&PIPELINE)).await.unwrap();
     let refused = |mut config: ServeConfig| {
         config.listen = ([127, 0, 0, 1], 0).into();
-        Application::build(&config, Arc::clone(&pipeline), Arc::new(|_: &_| Gate::Shut), Arc::clone(&store)).unwrap_err().to_string()
+        Application::build(&config, Arc::clone(&pipeline), Arc::new(|_: &_| Gate::Shut), Arc::clone(&store))
+            .unwrap_err()
+            .to_string()
     };
     let said = refused(tls("nothing.pem", "key.pem"));
     assert!(said.starts_with("the certificate in ") && said.contains("nothing.pem"), "{said}");

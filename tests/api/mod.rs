@@ -1,5 +1,6 @@
 //! The HTTP service, driven as a client drives it: a real server on a free port, real models, a real database each.
 
+mod audit;
 mod contract;
 mod cut;
 mod decisions;

@@ -32,14 +32,14 @@ fn pack(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// The demo pack with a clock of 24 hours for the first example, which is late under it; without the scenarios that
 /// count on 48.
-fn strict() -> BTreeMap<String, String> {
+pub(super) fn strict() -> BTreeMap<String, String> {
     let mut files = pack(&[("within: 48h, stop", "within: 24h, stop")]);
     let text = files.get_mut(FILE).unwrap();
     text.truncate(text.find("\ntests:").unwrap() + 1);
     files
 }
 
-async fn value(response: Response, status: u16) -> Value {
+pub(super) async fn value(response: Response, status: u16) -> Value {
     let (found, text) = (response.status().as_u16(), response.text().await.unwrap());
     assert_eq!(found, status, "{text}");
     serde_json::from_str(&text).unwrap()
@@ -50,7 +50,7 @@ async fn post(service: &Service, path: &str, key: &str, body: Value) -> Response
 }
 
 /// A draft that is in shadow, and its id.
-async fn in_shadow(service: &Service, editor: &str, files: &BTreeMap<String, String>) -> String {
+pub(super) async fn in_shadow(service: &Service, editor: &str, files: &BTreeMap<String, String>) -> String {
     let made = value(post(service, "/v1/sops/publications", editor, json!({ "files": files })).await, 201).await;
     let id = made["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/sops/publications/{id}/shadow");

@@ -39,13 +39,18 @@ impl Service {
         Self::with(ServeConfig::default()).await
     }
 
-    pub(super) async fn with(mut config: ServeConfig) -> Self {
+    pub(super) async fn with(config: ServeConfig) -> Self {
+        let pipeline = tokio::task::spawn_blocking(|| Arc::clone(&PIPELINE)).await.unwrap();
+        Self::deciding(config, pipeline, Gate::Open).await
+    }
+
+    /// With this pipeline, and this gate under rules that are published.
+    pub(super) async fn deciding(mut config: ServeConfig, pipeline: Arc<Pipeline>, gate: Gate) -> Self {
         config.listen = ([127, 0, 0, 1], 0).into();
         let (database, store) = Database::migrated().await;
         let store = Arc::new(store);
-        let pipeline = tokio::task::spawn_blocking(|| Arc::clone(&PIPELINE)).await.unwrap();
-        let application =
-            Application::build(&config, pipeline, Arc::new(|_: &_| Gate::Open), Arc::clone(&store)).unwrap();
+        let gate_of = Arc::new(move |_: &_| gate.clone());
+        let application = Application::build(&config, pipeline, gate_of, Arc::clone(&store)).unwrap();
         let base = format!("http://{}", application.address());
         let handle = application.handle();
         let running = tokio::spawn(application.run());

@@ -16,8 +16,9 @@ pub(in super::super) struct BodyLimit(pub usize);
 pub(super) fn json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
     json_only(request)?;
     serde_json::from_slice(body).or_else(|error| {
-        // JSON has one kind of number: 9.0 is the integer 9.
-        let whole = serde_json::from_slice(body).ok().map(integral);
+        // JSON has one kind of number: 9.0 is the integer 9. Without such a number, what was wrong stays wrong.
+        let read: Option<Value> = serde_json::from_slice(body).ok();
+        let whole = read.and_then(|value| Some(integral(value.clone())).filter(|whole| *whole != value));
         whole.and_then(|value| serde_json::from_value(value).ok()).ok_or_else(|| ApiError::Body(error.to_string()))
     })
 }

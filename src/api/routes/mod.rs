@@ -1,6 +1,8 @@
 //! The routes: which path is served by which handler.
 
+pub(super) mod audit;
 mod body;
+pub(super) mod certificates;
 pub(super) mod decisions;
 pub(super) mod health;
 pub(super) mod keys;
@@ -8,7 +10,9 @@ pub(super) mod packs;
 mod page;
 pub(super) mod proofs;
 pub(super) mod publications;
+pub(super) mod replay;
 pub(super) mod rules;
+pub(super) mod tenants;
 
 use actix_web::{HttpResponse, web};
 
@@ -30,7 +34,14 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
                 .service(resource("/decisions/{id}/trace", "GET").route(get(decisions::trace)))
                 .service(resource("/decisions/{id}/explanation", "GET").route(get(decisions::explanation)))
                 .service(resource("/decisions/{id}/receipt", "GET").route(get(proofs::receipt)))
+                .service(resource("/decisions/{id}/replay", "POST").route(post(replay::replay)))
                 .service(resource("/audit/checkpoint", "GET").route(get(proofs::checkpoint)))
+                .service(resource("/audit/inclusion", "GET").route(get(audit::inclusion)))
+                .service(resource("/audit/consistency", "GET").route(get(audit::consistency)))
+                .service(resource("/audit/export", "GET").route(get(audit::export)))
+                .service(resource("/certificates", "GET").route(get(certificates::list)))
+                .service(resource("/certificates/{id}", "GET").route(get(certificates::show)))
+                .service(resource("/tenants", "GET, POST").route(post(tenants::create)).route(get(tenants::list)))
                 .service(resource("/keys", "GET, POST").route(post(keys::create)).route(get(keys::list)))
                 .service(resource("/keys/{id}", "DELETE").route(delete(keys::revoke)))
                 .service(resource("/keys/{id}/rotate", "POST").route(post(keys::rotate)))

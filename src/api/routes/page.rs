@@ -21,10 +21,15 @@ pub(super) struct Page<T> {
 
 impl<T> Page<T> {
     /// A page from one row more than it holds: the surplus row says that there is a next page.
-    pub(super) fn of(mut rows: Vec<T>, limit: u16, seq: impl Fn(&T) -> i64) -> Self {
+    pub(super) fn of(rows: Vec<T>, limit: u16, seq: impl Fn(&T) -> i64) -> Self {
+        Self::by(rows, limit, |last| cursor(seq(last)))
+    }
+
+    /// The same with cursors of another kind.
+    pub(super) fn by(mut rows: Vec<T>, limit: u16, cursor: impl Fn(&T) -> String) -> Self {
         let more = rows.len() > usize::from(limit);
         rows.truncate(usize::from(limit));
-        let next_cursor = rows.last().filter(|_| more).map(|last| format!("{:016x}", seq(last)));
+        let next_cursor = rows.last().filter(|_| more).map(cursor);
         Self { items: rows, next_cursor }
     }
 
@@ -55,6 +60,11 @@ pub(super) fn id(name: &'static str, text: Option<String>) -> Result<Option<Stri
         }
         text => Ok(text),
     }
+}
+
+/// Writes a place in an order of recording as `read_cursor` reads it.
+pub(super) fn cursor(seq: i64) -> String {
+    format!("{seq:016x}")
 }
 
 /// Reads `cursor`.

@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("audit", &["lang", "ledger"]),
     ("witness", &["lang", "ledger"]),
     ("store", &["lang", "case", "decision", "ledger"]),
-    ("record", &["lang", "case", "decision", "pipeline", "store"]),
+    ("record", &["lang", "case", "decision", "pipeline", "ledger", "store"]),
     // Joins what each module to its left wants configured.
     ("config", &["lang", "telemetry", "case", "sop", "judge", "pipeline", "witness", "store"]),
     ("review", &["lang", "config", "case", "decision", "store"]),
