@@ -1,6 +1,8 @@
 //! The configuration: one typed struct, filled from `praetor.toml`, then `PRAETOR_*` variables, then flags.
 
+mod jwt;
 mod serve;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +14,9 @@ use crate::store::{RetentionYears, StoreConfig, TenantId, default_data_dir};
 use crate::telemetry::{LogConfig, TelemetryConfig, TelemetryError};
 use crate::witness::WitnessConfig;
 
+pub use jwt::{JwtAlgorithm, JwtConfig};
 pub use serve::{ServeConfig, TlsConfig};
+pub use webhooks::WebhookConfig;
 
 /// Everything a command may need to know.
 #[derive(Debug, Clone)]
@@ -204,6 +208,9 @@ impl Config {
         let mut serve = file.serve.unwrap_or_default();
         if let Some(tls) = &mut serve.tls {
             *tls = TlsConfig { certificate: in_file(tls.certificate.clone()), key: in_file(tls.key.clone()) };
+        }
+        if let Some(jwt) = &mut serve.jwt {
+            jwt.jwks_file = jwt.jwks_file.take().map(&in_file);
         }
         Ok(Self {
             pack: args.pack.clone().or(file.pack.map(&in_file)).unwrap_or_else(|| installed("sop_rules/demo")),

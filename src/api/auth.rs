@@ -111,6 +111,8 @@ policies! {
     PublishRules = [Editor, Admin];
     /// Reads what was published and by whom.
     ReadPublications = [Operator, Auditor, Editor, Admin];
+    /// Manages webhooks.
+    ManageWebhooks = [Admin];
     /// Reads the rules in force.
     ReadRules = [Caller, Operator, Reviewer, Auditor, Editor, Admin];
 }
@@ -118,7 +120,7 @@ policies! {
 /// The caller of a request.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
-    /// The key's public part.
+    /// The key's public part; of a person with a token, `jwt:` and a hash.
     pub key_id: String,
     /// Whose data it sees.
     pub tenant: TenantId,
@@ -171,6 +173,9 @@ async fn authenticate(state: &AppState, request: &HttpRequest) -> Result<Caller,
         let (scheme, token) = h.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
+    if let Some((issuer, token)) = state.issuer.as_ref().zip(token.filter(|token| !token.starts_with(PREFIX))) {
+        return issuer.caller(&state.store, token).await;
+    }
     let (key_id, secret) = token.and_then(parts).ok_or(ApiError::Unauthenticated)?;
     let key = state.store.api_key(key_id).await?.ok_or(ApiError::Unauthenticated)?;
     let same = bool::from(Sha256::digest(secret.as_bytes()).as_slice().ct_eq(&key.secret_sha256));
@@ -183,6 +188,9 @@ async fn authenticate(state: &AppState, request: &HttpRequest) -> Result<Caller,
     Ok(Caller { key_id: key_id.to_owned(), tenant: key.tenant, role })
 }
 
+/// How a key begins, and no token of an issuer does.
+const PREFIX: &str = "prk_";
+
 /// Length of a key's public part.
 const ID_LENGTH: usize = 12;
 
@@ -191,7 +199,7 @@ const SECRET_BYTES: usize = 32;
 
 /// The public part and the secret of `prk_<id>_<secret>`.
 fn parts(token: &str) -> Option<(&str, &str)> {
-    let (id, secret) = token.strip_prefix("prk_")?.split_once('_')?;
+    let (id, secret) = token.strip_prefix(PREFIX)?.split_once('_')?;
     let hexadecimal = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     (id.len() == ID_LENGTH && secret.len() == 2 * SECRET_BYTES && hexadecimal(id) && hexadecimal(secret))
         .then_some((id, secret))

@@ -96,6 +96,7 @@ fn describe() {
     histogram!("praetor_batch_cases", "Cases decided together");
     counter!("praetor_decisions_total", "Decisions by outcome and scene; refused tickets have no scene");
     counter!("praetor_shed_total", "Cases refused because the queue was full or too slow for their deadline");
+    counter!("praetor_webhook_deliveries_total", "Attempts to deliver an event to a webhook, by result");
     gauge!("praetor_queue_depth", "Cases accepted and not yet answered");
     gauge!("praetor_database_connections", "Connections of the pool that are open or idle; tasks that wait for one");
     gauge!("praetor_ledger_pending", "Records that have no place in the ledger yet");
@@ -103,4 +104,7 @@ fn describe() {
     gauge!("praetor_process_resident_bytes", "Memory in use");
     // There from the start: what never happened is none, not unknown.
     metrics::counter!("praetor_shed_total").increment(0);
+    for result in ["delivered", "failed"] {
+        metrics::counter!("praetor_webhook_deliveries_total", "result" => result).increment(0);
+    }
 }

@@ -1,12 +1,13 @@
 //! What every request passes: a request id, a span, errors rendered in the client's language, security headers, counts.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use rand::RngExt;
@@ -17,6 +18,7 @@ use super::error::ApiError;
 use super::routes::BodyLimit;
 use super::slow;
 use super::state::AppState;
+use super::watch::{Connection, Held};
 use crate::lang::Lang;
 use crate::telemetry;
 
@@ -53,6 +55,8 @@ pub(super) async fn around<B: MessageBody + 'static>(
         "request", otel.kind = "server", otel.name = format!("{method} {pattern}"), request_id = %id, method, path = %request.path(),
         tenant = Empty, key_id = Empty, status = Empty,
     );
+    let connection = request.conn_data::<Arc<Connection>>().cloned();
+    let asked = connection.as_ref().map(Connection::ask);
     telemetry::adopt(&span, |name| request.headers().get(name).and_then(|value| value.to_str().ok()));
     if let Some(state) = request.app_data::<web::Data<AppState>>() {
         let patience = state.patience;
@@ -78,6 +82,9 @@ pub(super) async fn around<B: MessageBody + 'static>(
     let labels = [("route", pattern), ("method", method.to_owned()), ("status", status.to_string())];
     metrics::counter!("praetor_http_requests_total", &labels).increment(1);
     metrics::histogram!("praetor_http_request_seconds", &labels[..2]).record(took.as_secs_f64());
+    if let Some(connection) = connection.filter(|_| response.status() == StatusCode::REQUEST_TIMEOUT) {
+        connection.close_soon();
+    }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
@@ -94,7 +101,7 @@ pub(super) async fn around<B: MessageBody + 'static>(
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    Ok(response)
+    Ok(response.map_body(|_, body| BoxBody::new(Held::new(body, asked))))
 }
 
 /// A method by its name. One that no route knows has none: a client must not be able to fill the memory with names.

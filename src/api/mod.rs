@@ -6,6 +6,7 @@ mod cors;
 mod error;
 mod gauges;
 mod guard;
+mod jwt;
 mod middleware;
 mod openapi;
 mod queue;
@@ -13,6 +14,8 @@ mod routes;
 mod slow;
 mod state;
 mod tls;
+mod watch;
+mod webhooks;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -31,11 +34,14 @@ use crate::store::Store;
 
 pub use auth::{FreshKey, Role};
 pub use error::ApiError;
+pub use jwt::JwtError;
 pub use openapi::document as openapi;
 use queue::{Adjudicator, QueueConfig};
 pub use routes::keys::{DEFAULT_GRACE, LONGEST_GRACE};
 use state::AppState;
 pub use tls::TlsError;
+use watch::Watch;
+pub use webhooks::Dispatcher;
 
 /// The longest ticket, in bytes after decompression.
 pub const MAX_TICKET: usize = 1 << 20;
@@ -54,6 +60,9 @@ pub enum ServeError {
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Tokens of people cannot be taken as configured.
+    #[error(transparent)]
+    Jwt(#[from] JwtError),
     /// What may call from a browser is no origin.
     #[error("serve.cors_origins: `{0}` is no origin such as https://desk.example")]
     Origin(String),
@@ -70,6 +79,8 @@ pub struct Application {
     shadower: Shadower,
     adjudicator: JoinHandle<()>,
     metrics: PrometheusHandle,
+    watch: Watch,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Application {
@@ -96,7 +107,9 @@ impl Application {
         let queue = QueueConfig { waiting: config.queue.get(), batch: config.batch.get() };
         let (adjudicator, thread) = Adjudicator::start(queue).map_err(|e| ServeError::Start(e.to_string()))?;
         let (live, shadower) = Live::new(Arc::clone(&store), pipeline, gate_of);
-        let state = web::Data::new(AppState::new(adjudicator, Arc::new(live), store, config, metrics.clone()));
+        let state = web::Data::new(AppState::new(adjudicator, Arc::new(live), store, config, metrics.clone())?);
+        let watch = Watch::default();
+        let noted = watch.clone();
         let (shared, origins) = (state.clone(), config.cors_origins.clone());
         let server = HttpServer::new(move || {
             App::new()
@@ -107,6 +120,7 @@ impl Application {
                 .wrap(cors::layer(&origins))
                 .configure(routes::configure)
         })
+        .on_connect(move |connection, data| noted.note(connection, data))
         .workers(config.workers.get())
         .max_connections(config.connections.get())
         .client_request_timeout(Duration::from_millis(config.read_ms.get()))
@@ -116,7 +130,8 @@ impl Application {
             None => server.listen(listener),
         };
         let server = server.map_err(listen)?.run();
-        Ok(Self { server, address, state, shadower, adjudicator: thread, metrics })
+        let patience = state.patience;
+        Ok(Self { server, address, state, shadower, adjudicator: thread, metrics, watch, patience })
     }
 
     /// Where it listens.
@@ -133,7 +148,7 @@ impl Application {
     pub async fn run(self) -> std::io::Result<()> {
         // Nothing is decided before it is known by which rules.
         self.state.live.refresh().await.map_err(std::io::Error::other)?;
-        let Self { server, state, shadower, adjudicator, metrics, .. } = self;
+        let Self { server, state, shadower, adjudicator, metrics, watch, patience, .. } = self;
         let upkeep = async {
             loop {
                 tokio::time::sleep(UPKEEP).await;
@@ -149,6 +164,7 @@ impl Application {
             never = upkeep => never,
             () = follow => Ok(()),
             () = shadow => Ok(()),
+            never = watch.run(patience) => match never {},
         };
         drop(state);
         // The last holder of the state is gone with the workers: the queue closes and its thread ends.

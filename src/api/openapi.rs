@@ -28,6 +28,8 @@ use super::routes;
         routes::rules::list, routes::rules::show, routes::packs::check, routes::packs::differences,
         routes::publications::create, routes::publications::list, routes::publications::show, routes::publications::shadow,
         routes::publications::report, routes::publications::approve, routes::publications::rollback,
+        routes::webhooks::create, routes::webhooks::list, routes::webhooks::show, routes::webhooks::delete,
+        routes::webhooks::rotate, routes::webhooks::test, routes::webhooks::deliveries,
         routes::health::alive, routes::health::ready, routes::health::metrics, routes::health::contract,
         routes::health::docs,
     ),

@@ -10,11 +10,14 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
 
+use super::ServeError;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::gauges::Asked;
+use super::jwt::Issuer;
 use super::queue::Adjudicator;
-use crate::config::ServeConfig;
+use super::webhooks::Targets;
+use crate::config::{ServeConfig, WebhookConfig};
 use crate::live::Live;
 use crate::pipeline::Pipeline;
 use crate::store::{Store, TenantId};
@@ -34,6 +37,12 @@ pub(super) struct AppState {
     pub metrics: PrometheusHandle,
     /// How long a body may take to arrive.
     pub patience: Duration,
+    /// Whose tokens of people are taken.
+    pub issuer: Option<Issuer>,
+    /// Receivers of events that may be called.
+    pub targets: Targets,
+    /// How patiently.
+    pub webhooks: WebhookConfig,
     /// When the database was last asked for figures.
     pub asked: Asked,
     /// Leave for work that takes long: packs that are checked, decisions that are made again.
@@ -58,19 +67,22 @@ impl AppState {
         store: Arc<Store>,
         config: &ServeConfig,
         metrics: PrometheusHandle,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, ServeError> {
+        Ok(Self {
             live,
             store,
             limits: RateLimits::new(config.rate_per_key, config.rate_per_tenant),
             deadline: Duration::from_millis(config.deadline_ms),
             metrics,
             patience: Duration::from_millis(config.read_ms.get()),
+            issuer: config.jwt.as_ref().map(Issuer::open).transpose()?,
+            targets: Targets::new(&config.webhooks).map_err(|e| ServeError::Start(e.to_string()))?,
+            webhooks: config.webhooks.clone(),
             asked: Asked::default(),
             heavy: Arc::new(Semaphore::new(HEAVY)),
             uses: Mutex::default(),
             adjudicator,
-        }
+        })
     }
 
     /// The pipeline that decides for a tenant now.

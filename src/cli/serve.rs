@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::gate::gate;
 use super::{open_pipeline, open_store, witnessed};
-use crate::api::Application;
+use crate::api::{Application, Dispatcher};
 use crate::config::Config;
 use crate::live::GateOf;
 use crate::store::{Sequencer, Store};
@@ -42,13 +42,15 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<Exi
         }
     }
     let (stop, stopped) = watch::channel(false);
-    let sequencer = tokio::spawn(Sequencer::new(&store).run(stopped));
+    let sequencer = tokio::spawn(Sequencer::new(&store).run(stopped.clone()));
+    let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&store), &serve.webhooks)?.run(stopped));
     let served = tokio::select! {
         served = application.run() => served,
         never = witness_now_and_then(&store, config) => never,
     };
     let _ = stop.send(true);
     let _ = sequencer.await;
+    let _ = dispatcher.await;
     served?;
     if let Some(store) = Arc::into_inner(store) {
         witnessed::finish(store, config).await?;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::{JwtConfig, WebhookConfig};
+
 /// The section `[serve]` of `praetor.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -33,6 +35,10 @@ pub struct ServeConfig {
     pub tls: Option<TlsConfig>,
     /// Origins whose pages may call, such as `https://desk.example`; none by default.
     pub cors_origins: Vec<String>,
+    /// Whose tokens of people are taken beside keys; nobody's by default.
+    pub jwt: Option<JwtConfig>,
+    /// Where events may be delivered to.
+    pub webhooks: WebhookConfig,
 }
 
 /// The section `[serve.tls]` of `praetor.toml`: two PEM files.
@@ -61,6 +67,8 @@ impl Default for ServeConfig {
             read_ms: NonZeroU64::new(10_000).unwrap_or(NonZeroU64::MIN),
             tls: None,
             cors_origins: Vec::new(),
+            jwt: None,
+            webhooks: WebhookConfig::default(),
         }
     }
 }

@@ -40,6 +40,7 @@ mod seal;
 mod sequence;
 mod shadow;
 mod tenant;
+mod webhooks;
 mod write;
 
 use std::path::PathBuf;
@@ -75,6 +76,7 @@ pub use retain::{PastMonth, RetentionYears, TooShort};
 pub use sequence::Sequencer;
 pub use shadow::{ShadowCase, ShadowRow, ShadowSums};
 pub use tenant::{NotATenant, TenantId, TenantRow, TenantStore};
+pub use webhooks::{Delivery, DispatchLock, LedgerEvent, NewWebhook, SECRET_OVERLAP_HOURS, WebhookRow};
 
 /// The PostgreSQL programs that a private server would use.
 pub fn postgres_found() -> Result<String, StoreError> {

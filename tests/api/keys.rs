@@ -40,6 +40,13 @@ const MATRIX: &[(&str, &str, &[Role])] = {
         ("get", "/v1/sops/publications/{id}/shadow", &[Operator, Auditor, Editor, Admin]),
         ("post", "/v1/sops/publications/{id}/approve", &[Editor, Admin]),
         ("post", "/v1/sops/rollback", &[Editor, Admin]),
+        ("post", "/v1/webhooks", &[Admin]),
+        ("get", "/v1/webhooks", &[Admin]),
+        ("get", "/v1/webhooks/{id}", &[Admin]),
+        ("delete", "/v1/webhooks/{id}", &[Admin]),
+        ("post", "/v1/webhooks/{id}/secret", &[Admin]),
+        ("post", "/v1/webhooks/{id}/test", &[Admin]),
+        ("get", "/v1/webhooks/{id}/deliveries", &[Admin]),
         ("get", "/v1/sops", &[Caller, Operator, Reviewer, Auditor, Editor, Admin]),
         ("get", "/v1/sops/{id}", &[Caller, Operator, Reviewer, Auditor, Editor, Admin]),
     ]

@@ -1,15 +1,12 @@
 //! What the service tells of itself: logs without personal data, spans to a collector, figures that the dashboard shows.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use praetor::api::Role;
 use serde_json::{Value, json};
 
 use super::program::Program;
+use super::receiver::{Received, receive};
 use super::support::{Service, example};
 use crate::pipeline::repo;
 
@@ -66,33 +63,6 @@ async fn no_personal_data_and_no_secret_is_logged_even_when_all_is() {
     }
 }
 
-/// A collector that takes whatever comes.
-fn collector() -> (String, mpsc::Receiver<Vec<u8>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, bodies) = mpsc::channel();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let (mut read, mut chunk) = (Vec::new(), [0; 4096]);
-            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            while let Ok(count @ 1..) = stream.read(&mut chunk) {
-                read.extend_from_slice(&chunk[..count]);
-                let Some(end) = read.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
-                let head = String::from_utf8_lossy(&read[..end]).to_lowercase();
-                let length =
-                    head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse::<usize>().ok()).unwrap();
-                if read.len() >= end + 4 + length {
-                    assert!(head.starts_with("post /v1/traces ") && head.contains("application/x-protobuf"), "{head}");
-                    let _ = sender.send(read[end + 4..].to_vec());
-                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
-                    break;
-                }
-            }
-        }
-    });
-    (address, bodies)
-}
-
 /// The fields of a protobuf message that are texts, bytes or messages.
 fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
     fn varint(bytes: &mut &[u8]) -> u64 {
@@ -135,14 +105,18 @@ fn inner<'a>(messages: &[&'a [u8]], field: u64) -> Vec<&'a [u8]> {
 
 #[tokio::test]
 async fn a_collector_gets_a_span_for_each_node_in_the_trace_of_the_request() {
-    let (address, bodies) = collector();
+    let (address, received) = receive(|_| ("200 OK", String::new()));
     let program = Program::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &address)]).await;
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let traceparent = format!("00-{trace}-{parent}-01");
     assert_eq!(program.decide(&example(1), &[("traceparent", &traceparent)]).await.status(), 201);
     program.stop().await;
-    let bodies: Vec<Vec<u8>> = bodies.try_iter().collect();
-    let requests: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+    let received: Vec<Received> = received.try_iter().collect();
+    for request in &received {
+        assert!(request.head.starts_with("POST /v1/traces "), "{}", request.head);
+        assert_eq!(request.header("content-type"), "application/x-protobuf");
+    }
+    let requests: Vec<&[u8]> = received.iter().map(|request| request.body.as_slice()).collect();
     // ExportTraceServiceRequest.resource_spans, ResourceSpans.scope_spans, ScopeSpans.spans.
     let resources = inner(&requests, 1);
     assert!(inner(&resources, 1).iter().any(|r| r.windows(7).any(|w| w == b"praetor")));

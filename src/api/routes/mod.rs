@@ -13,6 +13,7 @@ pub(super) mod publications;
 pub(super) mod replay;
 pub(super) mod rules;
 pub(super) mod tenants;
+pub(super) mod webhooks;
 
 use actix_web::{HttpResponse, web};
 
@@ -45,6 +46,15 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
                 .service(resource("/keys", "GET, POST").route(post(keys::create)).route(get(keys::list)))
                 .service(resource("/keys/{id}", "DELETE").route(delete(keys::revoke)))
                 .service(resource("/keys/{id}/rotate", "POST").route(post(keys::rotate)))
+                .service(resource("/webhooks", "GET, POST").route(post(webhooks::create)).route(get(webhooks::list)))
+                .service(
+                    resource("/webhooks/{id}", "GET, DELETE")
+                        .route(get(webhooks::show))
+                        .route(delete(webhooks::delete)),
+                )
+                .service(resource("/webhooks/{id}/secret", "POST").route(post(webhooks::rotate)))
+                .service(resource("/webhooks/{id}/test", "POST").route(post(webhooks::test)))
+                .service(resource("/webhooks/{id}/deliveries", "GET").route(get(webhooks::deliveries)))
                 .service(resource("/sops", "GET").route(get(rules::list)))
                 .service(with_body(resource("/sops/check", "POST").route(post(packs::check)), packs::MAX_PACK))
                 .service(with_body(resource("/sops/diff", "POST").route(post(packs::differences)), packs::MAX_PACK))
