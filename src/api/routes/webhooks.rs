@@ -182,7 +182,7 @@ fn shown(id: String, secret: &Secret) -> WebhookSecret {
     get, path = "/v1/webhooks", tag = "webhooks", operation_id = "listWebhooks",
     params(
         ("limit" = Option<u16>, Query, description = "1 to 200, 50 by default", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-9a-f]{16}$"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-7][0-9a-f]{15}$"),
     ),
     responses((status = 200, description = "A page", body = Page<Webhook>)),
 )]
@@ -285,7 +285,7 @@ pub(super) async fn test(
     params(
         ("id" = String, Path, description = "The webhook's id", pattern = "^whk_[0-9a-f]{32}$"),
         ("limit" = Option<u16>, Query, description = "1 to 200, 50 by default", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-9a-f]{16}$"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-7][0-9a-f]{15}$"),
     ),
     responses((status = 200, description = "A page", body = Page<DeliveryListed>)),
 )]

@@ -103,7 +103,7 @@ impl Dispatcher {
             let now = Instant::now();
             let fresh = |(tenant, id): (TenantId, String)| {
                 let known = idle.remove(&id);
-                known.unwrap_or_else(|| Place { tenant, id, from: None, due: now })
+                known.unwrap_or(Place { tenant, id, from: None, due: now })
             };
             let all = self.store.all_webhooks().await?.into_iter();
             let mut waiting: Vec<Place> = all.filter(|(_, id)| !served.contains(id)).map(fresh).collect();
