@@ -50,6 +50,7 @@ fn decision(n: usize) -> NewDecision {
         compensation_fen: Some(0),
         body: bytes(&format!("body {n}"), 9_000),
         trace: bytes(&format!("trace {n}"), 14_000),
+        task: None,
     }
 }
 

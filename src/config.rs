@@ -1,6 +1,7 @@
 //! The configuration: one typed struct, filled from `praetor.toml`, then `PRAETOR_*` variables, then flags.
 
 mod jwt;
+mod review;
 mod serve;
 mod webhooks;
 
@@ -15,6 +16,7 @@ use crate::telemetry::{LogConfig, TelemetryConfig, TelemetryError};
 use crate::witness::WitnessConfig;
 
 pub use jwt::{JwtAlgorithm, JwtConfig};
+pub use review::ReviewConfig;
 pub use serve::{ServeConfig, TlsConfig};
 pub use webhooks::WebhookConfig;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where spans go.
     pub telemetry: TelemetryConfig,
+    /// How people's work is ordered.
+    pub review: ReviewConfig,
     /// The language of what people read.
     pub lang: Lang,
 }
@@ -80,6 +84,7 @@ struct File {
     serve: Option<ServeConfig>,
     log: LogConfig,
     telemetry: TelemetryConfig,
+    review: Option<ReviewConfig>,
 }
 
 /// `[witness]` of `praetor.toml`, or PRAETOR_WITNESS_URL and PRAETOR_WITNESS_KEY.
@@ -224,6 +229,7 @@ impl Config {
             serve,
             log,
             telemetry: TelemetryConfig { otlp_endpoint },
+            review: file.review.unwrap_or_default(),
             lang: args.lang.or(file.lang).unwrap_or_else(Lang::of_environment),
         })
     }

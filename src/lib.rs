@@ -33,6 +33,8 @@ pub mod record;
 #[cfg(feature = "full")]
 pub mod replay;
 #[cfg(feature = "full")]
+pub mod review;
+#[cfg(feature = "full")]
 pub mod sop;
 #[cfg(feature = "full")]
 pub mod store;

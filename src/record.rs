@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::case::Case;
 use crate::pipeline::Decided;
-use crate::store::{NewDecision, NewRecord};
+use crate::store::{NewDecision, NewRecord, NewTask};
 
 pub use line::line;
 
@@ -22,8 +22,8 @@ pub enum RecordError {
     Version(#[from] std::num::TryFromIntError),
 }
 
-/// A decision with its case and trace, ready to be recorded.
-pub fn stored(case: &Case, decided: &Decided) -> Result<NewDecision, RecordError> {
+/// A decision with its case, its trace and what a person is to do about it, ready to be recorded.
+pub fn stored(case: &Case, decided: &Decided, task: Option<NewTask>) -> Result<NewDecision, RecordError> {
     let d = &decided.decision;
     Ok(NewDecision {
         id: d.id.clone(),
@@ -39,6 +39,7 @@ pub fn stored(case: &Case, decided: &Decided) -> Result<NewDecision, RecordError
         compensation_fen: Some(d.remedy.proposal.compensation_fen),
         body: d.canonical()?,
         trace: decided.trace.canonical()?,
+        task,
     })
 }
 

@@ -99,6 +99,14 @@ policies! {
     ReplayDecisions = [Operator, Auditor];
     /// Reads what lets decisions be automatic.
     ReadCertificates = [Operator, Reviewer, Auditor, Editor, Admin];
+    /// Judges what waits for people.
+    Review = [Reviewer];
+    /// Reads the review queue.
+    ReadReviews = [Operator, Reviewer, Auditor];
+    /// Reads what reviews add up to.
+    ReadReviewFigures = [Operator, Reviewer, Auditor, Editor, Admin];
+    /// Appeals against decisions.
+    Appeal = [Caller, Operator];
     /// Manages keys.
     ManageKeys = [Admin];
     /// Adds and lists tenants; of the tenant `default` alone, which the handlers see to.

@@ -1,4 +1,4 @@
-//! What `/metrics` says of the moment: connections, queue, ledger, memory. Read when somebody asks, at most once a second,
+//! What `/metrics` says of the moment: connections, queue, ledger, reviews, memory. Read when somebody asks, at most once a second,
 //! and never for long; what is counted over time is counted where it happens.
 
 use std::sync::Mutex;
@@ -20,6 +20,9 @@ const SECONDS: [f64; 17] =
 
 /// Bounds of the buckets that batch sizes are counted in.
 const CASES: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+/// Bounds in seconds of the buckets that people's work is counted in: half a minute to a day.
+const WORK_SECONDS: [f64; 8] = [30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 7_200.0, 86_400.0];
 
 /// When the database was asked last.
 #[derive(Debug, Default)]
@@ -59,6 +62,17 @@ pub(super) async fn refresh(state: &AppState) {
         Ok(Err(error)) => tracing::debug!(%error, "the ledger's lag is not known"),
         Err(_) => tracing::debug!("the ledger's lag is not known in time"),
     }
+    match tokio::time::timeout(PATIENCE, state.store.waiting()).await {
+        Ok(Ok(waiting)) => {
+            for kind in ["review", "audit", "appeal"] {
+                let open = waiting.iter().find(|row| row.kind == kind).map_or(0, |row| row.open);
+                metrics::gauge!("praetor_review_open", "kind" => kind).set(open as f64);
+            }
+            metrics::gauge!("praetor_review_overdue").set(waiting.iter().map(|row| row.overdue).sum::<i64>() as f64);
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "the review queue is not counted"),
+        Err(_) => tracing::debug!("the review queue is not counted in time"),
+    }
 }
 
 /// Memory of this process that is in use, where Linux tells.
@@ -78,6 +92,7 @@ fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Full("praetor_batch_cases".to_owned()), &CASES)?
+        .set_buckets_for_metric(Matcher::Full("praetor_review_seconds".to_owned()), &WORK_SECONDS)?
         .install_recorder()?;
     describe();
     Ok(handle)
@@ -101,6 +116,10 @@ fn describe() {
     gauge!("praetor_database_connections", "Connections of the pool that are open or idle; tasks that wait for one");
     gauge!("praetor_ledger_pending", "Records that have no place in the ledger yet");
     gauge!("praetor_ledger_lag_seconds", "Age of the oldest of those");
+    gauge!("praetor_review_open", "Tasks that wait for people, over all tenants, by kind");
+    gauge!("praetor_review_overdue", "Of those, the ones that are due");
+    histogram!("praetor_review_seconds", "Time from claim to resolution");
+    counter!("praetor_review_overrides_total", "Overridden decisions by the first finding corrected");
     gauge!("praetor_process_resident_bytes", "Memory in use");
     // There from the start: what never happened is none, not unknown.
     metrics::counter!("praetor_shed_total").increment(0);

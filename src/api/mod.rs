@@ -27,7 +27,7 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::config::ServeConfig;
+use crate::config::{ReviewConfig, ServeConfig};
 use crate::live::{GateOf, Live, Shadower};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
@@ -94,6 +94,7 @@ impl Application {
     /// `gate_of` says what may be automatic under rules that they publish.
     pub fn build(
         config: &ServeConfig,
+        review: &ReviewConfig,
         pipeline: Arc<Pipeline>,
         gate_of: GateOf,
         store: Arc<Store>,
@@ -107,7 +108,8 @@ impl Application {
         let queue = QueueConfig { waiting: config.queue.get(), batch: config.batch.get() };
         let (adjudicator, thread) = Adjudicator::start(queue).map_err(|e| ServeError::Start(e.to_string()))?;
         let (live, shadower) = Live::new(Arc::clone(&store), pipeline, gate_of);
-        let state = web::Data::new(AppState::new(adjudicator, Arc::new(live), store, config, metrics.clone())?);
+        let state =
+            web::Data::new(AppState::new(adjudicator, Arc::new(live), store, config, *review, metrics.clone())?);
         let watch = Watch::default();
         let noted = watch.clone();
         let (shared, origins) = (state.clone(), config.cors_origins.clone());

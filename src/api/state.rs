@@ -17,7 +17,7 @@ use super::gauges::Asked;
 use super::jwt::Issuer;
 use super::queue::Adjudicator;
 use super::webhooks::Targets;
-use crate::config::{ServeConfig, WebhookConfig};
+use crate::config::{ReviewConfig, ServeConfig, WebhookConfig};
 use crate::live::Live;
 use crate::pipeline::Pipeline;
 use crate::store::{Store, TenantId};
@@ -31,6 +31,8 @@ pub(super) struct AppState {
     pub store: Arc<Store>,
     /// Requests a second.
     pub limits: RateLimits,
+    /// How people's work is ordered.
+    pub review: ReviewConfig,
     /// How long a request may take.
     pub deadline: Duration,
     /// Where `/metrics` comes from.
@@ -66,11 +68,13 @@ impl AppState {
         live: Arc<Live>,
         store: Arc<Store>,
         config: &ServeConfig,
+        review: ReviewConfig,
         metrics: PrometheusHandle,
     ) -> Result<Self, ServeError> {
         Ok(Self {
             live,
             store,
+            review,
             limits: RateLimits::new(config.rate_per_key, config.rate_per_tenant),
             deadline: Duration::from_millis(config.deadline_ms),
             metrics,

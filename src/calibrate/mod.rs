@@ -21,4 +21,4 @@ pub use ltt::{Level, Scored, Step, Tested, grid, test};
 pub use monitor::{Alarm, Audited, Bin, Drift, Figures, Point, Reference, psi};
 pub use report::html;
 pub use sample::{LabelError, Labels, Sample, tunes};
-pub use stats::{exact_interval, p_value};
+pub use stats::{exact_interval, exact_interval_missing, p_value};

@@ -26,6 +26,13 @@ struct Line {
     ticket_id: String,
     remedy: Option<GoldRemedy>,
     right: Option<bool>,
+    /// Of a recorded review: whether it was the last word on its task, or another reviewer was still to be heard.
+    #[serde(rename = "final", default = "yes")]
+    closes: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A labels file cannot be read.
@@ -78,11 +85,12 @@ impl Labels {
         Ok(())
     }
 
-    /// Adds what a recorded review says, if it says either; a later one on the same ticket wins.
+    /// Adds what a recorded review says, if it says either and is the last word on its task; a later one
+    /// on the same ticket wins.
     pub fn review(&mut self, body: &[u8]) {
         let Ok(line) = serde_json::from_slice::<Line>(body) else { return };
         let truth = line.remedy.map(Truth::Remedy).or(line.right.map(Truth::Right));
-        if let Some(truth) = truth {
+        if let Some(truth) = truth.filter(|_| line.closes) {
             self.0.insert(line.ticket_id, truth);
         }
     }
@@ -197,7 +205,12 @@ mod tests {
         assert!(matches!(labels.read("[]"), Err(LabelError::Line { line: 1, .. })));
 
         let mut reviewed = labels.clone();
-        for body in ["{\"ticket_id\":\"B\",\"right\":true}", "{\"ticket_id\":\"F\"}", "nothing"] {
+        for body in [
+            "{\"ticket_id\":\"B\",\"right\":true}",
+            "{\"ticket_id\":\"B\",\"right\":false,\"final\":false}",
+            "{\"ticket_id\":\"F\"}",
+            "nothing",
+        ] {
             reviewed.review(body.as_bytes());
         }
         assert_eq!((reviewed.len(), reviewed.0["B"].clone()), (3, Truth::Right(true)));

@@ -24,12 +24,17 @@ pub(super) fn excess(wrong: u64, n: u64, alpha: f64) -> f64 {
 
 /// Clopper and Pearson's exact 95% interval of a share; `None` out of nothing.
 pub fn exact_interval(right: u64, n: u64) -> Option<(f64, f64)> {
+    exact_interval_missing(right, n, 0.05)
+}
+
+/// Clopper and Pearson's exact interval that misses the share with at most this chance; `None` out of nothing.
+pub fn exact_interval_missing(right: u64, n: u64, chance: f64) -> Option<(f64, f64)> {
     if n == 0 || right > n {
         return None;
     }
     let (k, rest) = (right as f64, (n - right) as f64);
-    let low = if right == 0 { 0.0 } else { Beta::new(k, rest + 1.0).ok()?.inverse_cdf(0.025) };
-    let high = if right == n { 1.0 } else { Beta::new(k + 1.0, rest).ok()?.inverse_cdf(0.975) };
+    let low = if right == 0 { 0.0 } else { Beta::new(k, rest + 1.0).ok()?.inverse_cdf(chance / 2.0) };
+    let high = if right == n { 1.0 } else { Beta::new(k + 1.0, rest).ok()?.inverse_cdf(1.0 - chance / 2.0) };
     Some((low, high))
 }
 

@@ -13,11 +13,12 @@ use tokio::sync::mpsc;
 use super::input::{Input, Raw};
 use super::{EXIT_INTERRUPTED, EXIT_REFUSED, open_pipeline, open_store, render, witnessed};
 use crate::case::{Case, CaseErrors, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, ReviewConfig};
 use crate::decision::Outcome;
 use crate::lang::Lang;
 use crate::pipeline::{Decided, Pipeline};
 use crate::record::stored;
+use crate::review::task;
 use crate::store::{NewRejection, TenantStore};
 
 /// Arguments of `praetor adjudicate`.
@@ -128,7 +129,7 @@ async fn work(
         let Some(batch) = batch.transpose()? else { return Ok(tally) };
         let tickets = tokio::task::block_in_place(|| decide(pipeline, &batch, args.as_of))?;
         if let Some(store) = store {
-            record(store, &source, &batch, &tickets).await?;
+            record(store, &config.review, &source, &batch, &tickets).await?;
         }
         progress.suspend(|| print(args.format, config.lang, &source, &batch, &tickets))?;
         for (raw, ticket) in batch.iter().zip(&tickets) {
@@ -186,12 +187,20 @@ fn decide(pipeline: &Pipeline, batch: &[Raw], as_of: Option<Timestamp>) -> anyho
     tickets.collect::<Option<_>>().context("the pipeline gave fewer decisions than cases")
 }
 
-async fn record(store: &TenantStore, source: &str, batch: &[Raw], tickets: &[Ticket]) -> anyhow::Result<()> {
+async fn record(
+    store: &TenantStore,
+    review: &ReviewConfig,
+    source: &str,
+    batch: &[Raw],
+    tickets: &[Ticket],
+) -> anyhow::Result<()> {
     let mut decisions = Vec::new();
     let mut rejections = Vec::new();
     for (raw, ticket) in batch.iter().zip(tickets) {
         match ticket {
-            Ticket::Decided(case, decided) => decisions.push(stored(case, decided)?),
+            Ticket::Decided(case, decided) => {
+                decisions.push(stored(case, decided, task(review, case, &decided.decision))?);
+            }
             Ticket::Refused(errors) => rejections.push(NewRejection {
                 source: source.to_owned(),
                 line: i64::try_from(raw.line)?,

@@ -6,6 +6,7 @@ mod audit_feed;
 mod calibrate;
 mod calibrate_report;
 mod db;
+mod diagnose;
 mod disturb;
 mod doctor;
 mod erase;
@@ -20,6 +21,7 @@ mod records;
 mod render;
 mod replay;
 mod replay_report;
+mod review;
 mod serve;
 mod show;
 mod sop;
@@ -81,6 +83,10 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Choose which decisions may be automatic, with a guarantee, and watch whether it holds
     Calibrate(calibrate::CalibrateArgs),
+    /// Show the review queue, and write what came of it
+    Review(review::ReviewArgs),
+    /// Say which of the pipeline's findings people correct, and the weakest of each scene
+    Diagnose(diagnose::DiagnoseArgs),
     /// Check, test and print the rules
     Sop(sop::SopArgs),
     /// Serve decisions over HTTP
@@ -162,6 +168,8 @@ async fn command(command: Command, config: &Config, matches: &ArgMatches) -> any
         }
         Command::Eval(args) => eval::run(&args, config, &mut out),
         Command::Calibrate(args) => calibrate::run(&args, config, &mut out).await,
+        Command::Review(args) => review::run(&args, config, &mut out).await,
+        Command::Diagnose(args) => diagnose::run(&args, config, &mut out).await,
         Command::Sop(args) => sop::run(&args, config, &mut out).await,
         Command::Erase(args) => erase::erase(&args, config, &mut out).await,
         Command::Hold(args) => erase::hold(&args, config, &mut out).await,

@@ -31,7 +31,7 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<Exi
     let store = Arc::new(open_store(config, &pipeline).await?);
     let of = config.clone();
     let gate_of: GateOf = Arc::new(move |pins| gate(&of, pins, false).unwrap_or_default());
-    let application = Application::build(&serve, pipeline, gate_of, Arc::clone(&store))?;
+    let application = Application::build(&serve, &config.review, pipeline, gate_of, Arc::clone(&store))?;
     let at = application.address();
     let scheme = if serve.tls.is_some() { "https" } else { "http" };
     match config.log.format {

@@ -35,7 +35,10 @@ mod publications;
 mod read;
 mod receipt;
 mod records;
+mod resolutions;
 mod retain;
+mod reviewed;
+mod reviews;
 mod seal;
 mod sequence;
 mod shadow;
@@ -67,12 +70,15 @@ pub use kms::{FileKms, Kms, KmsError, Wrapped};
 pub use list::{DecisionFilter, DecisionRow};
 pub use log::{Lag, Leaf, Log, StoredCheckpoint};
 pub use model::{
-    Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, Recorded, Rows, Status, StoredDecision,
-    StoredRecord, StoredRejection,
+    Body, Erased, Hash, MigrationStatus, NewDecision, NewRecord, NewRejection, NewTask, Recorded, Rows, Status,
+    StoredDecision, StoredRecord, StoredRejection,
 };
 pub use publications::{InForce, NewPublication, PublicationRow, Step, StepRow, Stepped};
 pub use receipt::Receipted;
+pub use resolutions::{Appealed, NewAppeal, NewResolution, RemedyColumns, ResolutionRow};
 pub use retain::{PastMonth, RetentionYears, TooShort};
+pub use reviewed::{Judged, Outcome, Twice, Waiting};
+pub use reviews::{Claim, TaskFilter, TaskRow};
 pub use sequence::Sequencer;
 pub use shadow::{ShadowCase, ShadowRow, ShadowSums};
 pub use tenant::{NotATenant, TenantId, TenantRow, TenantStore};

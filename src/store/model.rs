@@ -88,6 +88,25 @@ pub struct NewDecision {
     pub body: Vec<u8>,
     /// What led to it, canonical JSON.
     pub trace: Vec<u8>,
+    /// What a person is to do about it.
+    pub task: Option<NewTask>,
+}
+
+/// A task of the review queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTask {
+    /// Its id, unique.
+    pub id: String,
+    /// `review`, `audit` or `appeal`.
+    pub kind: &'static str,
+    /// The scene decided for.
+    pub scene: String,
+    /// From 0, which comes first, to 100.
+    pub priority: i16,
+    /// What the proposal costs in fen.
+    pub amount_fen: i64,
+    /// Seconds until it is due.
+    pub due_in: i64,
 }
 
 /// How many records were new.

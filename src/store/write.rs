@@ -8,7 +8,7 @@ use sqlx::PgTransaction;
 use super::error::StoreError;
 use super::keys::SubjectKey;
 use super::leaves::{NewLeaf, parts};
-use super::model::{Hash, NewDecision, NewRejection, Recorded};
+use super::model::{Hash, NewDecision, NewRejection, NewTask, Recorded};
 use super::pack::sha256;
 use super::tenant::{Intent, TenantStore, commit};
 use crate::ledger::Kind;
@@ -60,6 +60,7 @@ impl TenantStore {
             self.insert_cases(tx, &fresh).await?;
             self.insert_decisions(tx, &fresh).await?;
             self.insert_traces(tx, &fresh).await?;
+            self.insert_tasks(tx, &fresh).await?;
         }
         Ok(recorded(added.len(), decisions.len()))
     }
@@ -108,6 +109,33 @@ impl TenantStore {
         .execute(&mut **tx)
         .await
         .map_err(StoreError::query("record traces"))?;
+        Ok(())
+    }
+
+    /// What people are to do about these decisions: one statement, or none where there is nothing to do.
+    async fn insert_tasks(&self, tx: &mut PgTransaction<'_>, fresh: &[Fresh<'_>]) -> Result<(), StoreError> {
+        let tasks: Vec<(&NewDecision, &NewTask)> =
+            fresh.iter().filter_map(|f| Some((f.new, f.new.task.as_ref()?))).collect();
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!(
+            r#"INSERT INTO praetor.review_tasks (tenant, nth, id, decision_id, kind, scene, priority, amount_fen, due_at)
+               SELECT $1, 0, id, decision_id, kind, scene, priority, amount_fen, now() + due_in * interval '1 second'
+               FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::bigint[], $8::bigint[])
+                    AS t (id, decision_id, kind, scene, priority, amount_fen, due_in)"#,
+            self.tenant.as_str(),
+            &tasks.iter().map(|(_, t)| t.id.as_str()).collect::<Vec<_>>() as _,
+            &tasks.iter().map(|(d, _)| d.id.as_str()).collect::<Vec<_>>() as _,
+            &tasks.iter().map(|(_, t)| t.kind).collect::<Vec<_>>() as _,
+            &tasks.iter().map(|(_, t)| t.scene.as_str()).collect::<Vec<_>>() as _,
+            &tasks.iter().map(|(_, t)| t.priority).collect::<Vec<_>>(),
+            &tasks.iter().map(|(_, t)| t.amount_fen).collect::<Vec<_>>(),
+            &tasks.iter().map(|(_, t)| t.due_in).collect::<Vec<_>>(),
+        )
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::query("queue decisions for review"))?;
         Ok(())
     }
 

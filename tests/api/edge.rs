@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use praetor::api::{Application, Role};
-use praetor::config::{ServeConfig, TlsConfig};
+use praetor::config::{ReviewConfig, ServeConfig, TlsConfig};
 use praetor::decision::Gate;
 use reqwest::{Certificate, Client, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,7 +50,8 @@ async fn what_cannot_be_served_is_refused_at_start_and_says_why() {
     let pipeline = tokio::task::spawn_blocking(|| Arc::clone(&PIPELINE)).await.unwrap();
     let refused = |mut config: ServeConfig| {
         config.listen = ([127, 0, 0, 1], 0).into();
-        Application::build(&config, Arc::clone(&pipeline), Arc::new(|_: &_| Gate::Shut), Arc::clone(&store))
+        let gate_of = Arc::new(|_: &_| Gate::Shut);
+        Application::build(&config, &ReviewConfig::default(), Arc::clone(&pipeline), gate_of, Arc::clone(&store))
             .unwrap_err()
             .to_string()
     };

@@ -11,6 +11,7 @@ mod limits;
 mod observing;
 mod program;
 mod receiver;
+mod reviews;
 mod rules;
 mod security;
 mod support;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use praetor::api::{Application, Role};
-use praetor::config::ServeConfig;
+use praetor::config::{ReviewConfig, ServeConfig};
 use praetor::decision::Gate;
 use praetor::sop::read_pack;
 use praetor::store::{RecordKind, Sequencer};
@@ -142,7 +142,8 @@ async fn a_draft_is_tried_approved_by_another_followed_everywhere_and_rolled_bac
     // A second process over the same database.
     let config = ServeConfig { listen: ([127, 0, 0, 1], 0).into(), ..ServeConfig::default() };
     let (pipeline, open) = (Arc::clone(&PIPELINE), Arc::new(|_: &_| Gate::Open));
-    let second = Application::build(&config, pipeline, open, Arc::clone(&service.store)).unwrap();
+    let second =
+        Application::build(&config, &ReviewConfig::default(), pipeline, open, Arc::clone(&service.store)).unwrap();
     let (base, handle) = (format!("http://{}", second.address()), second.handle());
     let second = tokio::spawn(second.run());
     let seen_there = async || {

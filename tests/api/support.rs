@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use praetor::api::{Application, FreshKey, Role};
-use praetor::config::ServeConfig;
+use praetor::config::{ReviewConfig, ServeConfig};
 use praetor::decision::Gate;
 use praetor::judge::{Judge, JudgeConfig};
 use praetor::ledger::{KeyFile, PublicKey};
@@ -45,12 +45,22 @@ impl Service {
     }
 
     /// With this pipeline, and this gate under rules that are published.
-    pub(super) async fn deciding(mut config: ServeConfig, pipeline: Arc<Pipeline>, gate: Gate) -> Self {
+    pub(super) async fn deciding(config: ServeConfig, pipeline: Arc<Pipeline>, gate: Gate) -> Self {
+        Self::on(config, ReviewConfig::default(), pipeline, gate).await
+    }
+
+    /// With reviews ordered like this.
+    pub(super) async fn reviewing(review: ReviewConfig) -> Self {
+        let pipeline = tokio::task::spawn_blocking(|| Arc::clone(&PIPELINE)).await.unwrap();
+        Self::on(ServeConfig::default(), review, pipeline, Gate::Open).await
+    }
+
+    async fn on(mut config: ServeConfig, review: ReviewConfig, pipeline: Arc<Pipeline>, gate: Gate) -> Self {
         config.listen = ([127, 0, 0, 1], 0).into();
         let (database, store) = Database::migrated().await;
         let store = Arc::new(store);
         let gate_of = Arc::new(move |_: &_| gate.clone());
-        let application = Application::build(&config, pipeline, gate_of, Arc::clone(&store)).unwrap();
+        let application = Application::build(&config, &review, pipeline, gate_of, Arc::clone(&store)).unwrap();
         let base = format!("http://{}", application.address());
         let handle = application.handle();
         let running = tokio::spawn(application.run());
@@ -63,6 +73,15 @@ impl Service {
         self.running.await.unwrap().unwrap();
         Arc::into_inner(self.store).unwrap().close().await.unwrap();
         self.database.drop().await;
+    }
+
+    /// The program itself on the service's database, in English.
+    pub(super) fn praetor(&self, args: &[&str]) -> std::process::Output {
+        let config = self.database.config("postgres");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_praetor"));
+        command.current_dir(repo("")).env("DATABASE_URL", config.database_url.unwrap());
+        command.env("PRAETOR_MASTER_KEY", config.master_key.unwrap()).env("PRAETOR_LOG_KEY", config.log_key.unwrap());
+        command.args(["--lang", "en"]).args(args).output().unwrap()
     }
 
     /// The public keys of the log.

@@ -45,6 +45,7 @@ fn decision(n: u32) -> NewDecision {
         compensation_fen: Some(0),
         body: body.to_string().into_bytes(),
         trace: b"[]".to_vec(),
+        task: None,
     }
 }
 

@@ -65,6 +65,7 @@ async fn stored(records: &TenantStore, list: &[Record]) {
             compensation_fen: None,
             body: record.decision.clone().unwrap(),
             trace: record.trace.clone().unwrap(),
+            task: None,
         }
     };
     for chunk in list.chunks(200) {

@@ -16,11 +16,12 @@ async fn fill(store: &Store) {
     records.append_records(RecordKind::Certificate, &[record]).await.unwrap();
 }
 
-/// Tables and partitions of ours, but for what the migrations keep, and when a key was last used, which is no record.
+/// Tables and partitions of ours, but for what the migrations keep, and what is no record: when a key was last used, which reviews
+/// are open.
 async fn tables(session: &mut PgConnection, which: &str) -> Vec<String> {
     let query = format!(
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'praetor'::regnamespace
-           AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('migrations', 'api_key_uses') AND {which} ORDER BY 1"
+           AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('migrations', 'api_key_uses', 'review_open') AND {which} ORDER BY 1"
     );
     sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(session).await.unwrap()
 }

@@ -6,6 +6,7 @@ mod isolation;
 mod kill;
 pub(crate) mod ledger;
 mod records;
+mod reviews;
 mod servers;
 pub(crate) mod support;
 mod vault;

@@ -130,5 +130,6 @@ pub(crate) fn decision(n: u32) -> NewDecision {
         compensation_fen: Some(0),
         body: format!(r#"{{"id":"dec_{n:08}"}}"#).into_bytes(),
         trace: br#"{"nodes":[]}"#.repeat(50),
+        task: None,
     }
 }

@@ -61,7 +61,8 @@ pub(super) async fn create(
     };
     let pipeline = state.pipeline(&guard.caller.tenant)?;
     let (case, decided) = state.adjudicator.decide(pipeline, case, as_of, deadline).await?;
-    let new = crate::record::stored(&case, &decided).map_err(|error| {
+    let task = crate::review::task(&state.review, &case, &decided.decision);
+    let new = crate::record::stored(&case, &decided, task).map_err(|error| {
         tracing::error!(%error, "a decision has no stored form");
         ApiError::Internal
     })?;

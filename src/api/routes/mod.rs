@@ -1,5 +1,6 @@
 //! The routes: which path is served by which handler.
 
+pub(super) mod appeals;
 pub(super) mod audit;
 mod body;
 pub(super) mod certificates;
@@ -11,6 +12,8 @@ mod page;
 pub(super) mod proofs;
 pub(super) mod publications;
 pub(super) mod replay;
+pub(super) mod review_figures;
+pub(super) mod reviews;
 pub(super) mod rules;
 pub(super) mod tenants;
 pub(super) mod webhooks;
@@ -36,6 +39,17 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
                 .service(resource("/decisions/{id}/explanation", "GET").route(get(decisions::explanation)))
                 .service(resource("/decisions/{id}/receipt", "GET").route(get(proofs::receipt)))
                 .service(resource("/decisions/{id}/replay", "POST").route(post(replay::replay)))
+                .service(resource("/decisions/{id}/standing", "GET").route(get(appeals::standing)))
+                .service(resource("/decisions/{id}/appeal", "POST").route(post(appeals::appeal)))
+                .service(resource("/reviews", "GET").route(get(reviews::list)))
+                .service(resource("/reviews/claim", "POST").route(post(reviews::claim_next)))
+                .service(resource("/reviews/reasons", "GET").route(get(review_figures::reasons)))
+                .service(resource("/reviews/agreement", "GET").route(get(review_figures::agreement)))
+                .service(resource("/reviews/diagnosis", "GET").route(get(review_figures::diagnosis)))
+                .service(resource("/reviews/{id}", "GET").route(get(reviews::show)))
+                .service(resource("/reviews/{id}/claim", "POST").route(post(reviews::claim)))
+                .service(resource("/reviews/{id}/release", "POST").route(post(reviews::release)))
+                .service(resource("/reviews/{id}/resolve", "POST").route(post(reviews::resolve)))
                 .service(resource("/audit/checkpoint", "GET").route(get(proofs::checkpoint)))
                 .service(resource("/audit/inclusion", "GET").route(get(audit::inclusion)))
                 .service(resource("/audit/consistency", "GET").route(get(audit::consistency)))

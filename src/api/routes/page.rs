@@ -67,6 +67,13 @@ pub(super) fn cursor(seq: i64) -> String {
     format!("{seq:016x}")
 }
 
+/// Takes a record's id from a path: a prefix of these and 32 hexadecimal digits. What cannot be one does not exist.
+pub(super) fn record_id<'a>(prefixes: &[&str], text: &'a str) -> Result<&'a str, ApiError> {
+    let number = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix));
+    let good = number.is_some_and(|n| n.len() == 32 && n.bytes().all(|b| b.is_ascii_hexdigit()));
+    if good { Ok(text) } else { Err(ApiError::NotFound) }
+}
+
 /// Reads `cursor`.
 pub(super) fn read_cursor(text: &str) -> Result<i64, ApiError> {
     let plain = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));

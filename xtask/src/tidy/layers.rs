@@ -22,9 +22,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("record", &["lang", "case", "decision", "pipeline", "ledger", "store"]),
     // Joins what each module to its left wants configured.
     ("config", &["lang", "telemetry", "case", "sop", "judge", "pipeline", "witness", "store"]),
-    ("review", &["lang", "config", "case", "decision", "store"]),
     ("eval", &["lang", "case", "sop", "judge", "decision", "pipeline"]),
     ("calibrate", &["lang", "judge", "decision", "eval"]),
+    ("review", &["lang", "config", "case", "decision", "store", "record", "calibrate"]),
     ("replay", &["lang", "config", "case", "sop", "judge", "decision", "pipeline", "ledger", "store", "calibrate"]),
     ("explain", &["lang", "sop", "judge"]),
     ("live", &["lang", "case", "sop", "decision", "pipeline", "store", "replay"]),
