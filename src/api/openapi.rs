@@ -107,6 +107,11 @@ pub fn document() -> Value {
         files["propertyNames"] = json!({ "pattern": "^[A-Za-z0-9_.@-]{1,95}\\.yaml$" });
         files["maxProperties"] = json!(routes::packs::MAX_FILES);
     }
+    // What serde refuses of a tagged form, utoipa does not say.
+    let forms = document["components"]["schemas"]["ResolutionRequest"]["oneOf"].as_array_mut();
+    for form in forms.into_iter().flatten() {
+        form["additionalProperties"] = Value::Bool(false);
+    }
     let problem = json!({
         "description": "A problem; its `code` says which",
         "content": { "application/problem+json": { "schema": reference("Problem") } },

@@ -153,7 +153,7 @@ async fn export(args: &ExportArgs, records: &TenantStore, lang: Lang, out: &mut 
         // Calibration takes one decision a ticket: the latest.
         if by_ticket.get(&stored.ticket_id).is_none_or(|(seq, ..)| *seq < stored.seq) {
             let label = json!({
-                "ticket_id": stored.ticket_id, "right": last.stands, "decision": id, "task": last.task_id, "kind": kind,
+                "ticket_id": stored.ticket_id, "right": last.stands, "decision_id": id, "task_id": last.task_id, "kind": kind,
             });
             by_ticket.insert(stored.ticket_id.clone(), (stored.seq, body.to_vec(), label));
         }

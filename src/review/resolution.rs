@@ -172,7 +172,8 @@ pub fn resolve(
     let closes = closes(config.second_reviewer_fen.get().into(), proposed.amount_fen(), earlier, &columns);
     let record_id = format!("rvw_{:032x}", rand::random::<u128>());
     let body = json!({
-        "format": "praetor.review/1", "id": record_id, "task": task.id, "kind": task.kind, "decision": task.decision_id,
+        "format": "praetor.review/1", "id": record_id, "task_id": task.id, "kind": task.kind,
+        "decision_id": task.decision_id,
         "ticket_id": decision["ticket_id"], "actor": Actor::Key { id: key_id, role }.to_json(), "verdict": verdict, "corrections": corrections,
         "remedy": remedy, "right": stands, "final": closes, "note": note,
     });

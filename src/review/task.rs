@@ -91,7 +91,7 @@ pub fn appeal(
     let (decision_id, id) = (of(&decision["id"]), format!("app_{:032x}", rand::random::<u128>()));
     let amount_fen = Remedy::proposed(decision).map_or(0, |remedy| remedy.amount_fen());
     let body = canonical(&json!({
-        "format": "praetor.appeal/1", "id": id, "decision": decision_id, "ticket_id": decision["ticket_id"],
+        "format": "praetor.appeal/1", "id": id, "decision_id": decision_id, "ticket_id": decision["ticket_id"],
         "actor": actor.to_json(), "party": appeal.party, "grounds": grounds,
     }));
     let task = NewTask {

@@ -131,7 +131,7 @@ async fn a_decision_is_claimed_overridden_appealed_and_settled() {
     let detail = read(&service, &format!("/v1/reviews/{task}"), &two).await;
     let record = &detail["resolutions"][0];
     assert_eq!((&record["note"], &record["right"], &record["final"]), (&other["note"], &json!(false), &json!(true)));
-    assert_eq!((&record["decision"], &record["actor"]["role"]), (&decision["id"], &json!("reviewer")));
+    assert_eq!((&record["decision_id"], &record["actor"]["role"]), (&decision["id"], &json!("reviewer")));
     assert_eq!(detail["decision"], decision);
 
     // The appeal goes to another; until it is decided the override holds.

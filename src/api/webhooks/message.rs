@@ -106,6 +106,10 @@ impl Message {
                 let record = records.get_record(event.kind(), &found.record_id).await?;
                 // Of what was erased since only the id is left to tell.
                 let kept: Option<Value> = record.and_then(|r| serde_json::from_slice(r.body.kept().ok()?).ok());
+                if kept.as_ref().is_some_and(|body| body["final"] == false) {
+                    // Another reviewer has still to be heard.
+                    return Ok(None);
+                }
                 tell("decision_id", kept.as_ref().and_then(|body| body["decision_id"].as_str()));
             }
         }
