@@ -1,5 +1,6 @@
 //! The configuration: one typed struct, filled from `praetor.toml`, then `PRAETOR_*` variables, then flags.
 
+mod batch;
 mod jwt;
 mod review;
 mod serve;
@@ -15,6 +16,7 @@ use crate::store::{RetentionYears, StoreConfig, TenantId, default_data_dir};
 use crate::telemetry::{LogConfig, TelemetryConfig, TelemetryError};
 use crate::witness::WitnessConfig;
 
+pub use batch::BatchConfig;
 pub use jwt::{JwtAlgorithm, JwtConfig};
 pub use review::ReviewConfig;
 pub use serve::{ServeConfig, TlsConfig};
@@ -85,6 +87,7 @@ struct File {
     log: LogConfig,
     telemetry: TelemetryConfig,
     review: Option<ReviewConfig>,
+    batch: Option<BatchConfig>,
 }
 
 /// `[witness]` of `praetor.toml`, or PRAETOR_WITNESS_URL and PRAETOR_WITNESS_KEY.
@@ -211,6 +214,7 @@ impl Config {
         };
         let otlp_endpoint = variable("OTEL_EXPORTER_OTLP_ENDPOINT").or(file.telemetry.otlp_endpoint);
         let mut serve = file.serve.unwrap_or_default();
+        serve.backlogs = file.batch.unwrap_or_default();
         if let Some(tls) = &mut serve.tls {
             *tls = TlsConfig { certificate: in_file(tls.certificate.clone()), key: in_file(tls.key.clone()) };
         }

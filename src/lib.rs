@@ -5,6 +5,8 @@
 pub mod api;
 pub mod audit;
 #[cfg(feature = "full")]
+pub mod batch;
+#[cfg(feature = "full")]
 pub mod calibrate;
 #[cfg(feature = "full")]
 pub mod case;

@@ -91,6 +91,10 @@ policies! {
     ReadDecisions = [Caller, Operator, Reviewer, Auditor, Admin];
     /// Reads what led to a decision.
     ReadTraces = [Operator, Reviewer, Auditor];
+    /// Hands in backlogs and cancels them.
+    RunBatches = [Operator];
+    /// Reads how far backlogs are, and what came of them.
+    ReadBatches = [Operator, Auditor];
     /// Reads proofs.
     ReadProofs = [Caller, Operator, Auditor];
     /// Takes records out, with the personal data in them.

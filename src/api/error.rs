@@ -45,6 +45,11 @@ pub enum ApiError {
     },
     /// The body did not arrive in time.
     TooSlow,
+    /// The upload has more lines than allowed.
+    TooManyLines {
+        /// The limit.
+        limit: u64,
+    },
     /// The body is of a type that is not read here.
     MediaType,
     /// The ticket is no case file.
@@ -127,7 +132,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Parameter { .. } => "invalid_parameter",
             Self::Body(_) => "invalid_body",
-            Self::TooLarge { .. } => "body_too_large",
+            Self::TooLarge { .. } | Self::TooManyLines { .. } => "body_too_large",
             Self::TooSlow => "body_too_slow",
             Self::MediaType => "unsupported_media_type",
             Self::Ticket(_) => "invalid_ticket",
@@ -153,7 +158,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => ("该路径不支持此方法", "The path does not allow this method"),
             Self::Parameter { .. } => ("参数不符合要求", "A parameter breaks a rule"),
             Self::Body(_) => ("请求体不是所要求的 JSON", "The body is not the JSON expected here"),
-            Self::TooLarge { .. } => ("请求体过大", "The body is too large"),
+            Self::TooLarge { .. } | Self::TooManyLines { .. } => ("请求体过大", "The body is too large"),
             Self::TooSlow => ("请求体发送过慢", "The body did not arrive in time"),
             Self::MediaType => ("不支持该内容类型", "The body's media type is not supported"),
             Self::Ticket(_) => ("工单不符合格式", "The ticket is not a valid case file"),
@@ -183,6 +188,10 @@ impl ApiError {
             Self::TooLarge { limit } => Some(match lang {
                 Lang::Zh => format!("上限为 {limit} 字节（解压后）"),
                 Lang::En => format!("the limit is {limit} bytes after decompression"),
+            }),
+            Self::TooManyLines { limit } => Some(match lang {
+                Lang::Zh => format!("上限为 {limit} 行"),
+                Lang::En => format!("the limit is {limit} lines"),
             }),
             Self::Conflict { why } => Some(lang.pick(&why.0, &why.1).clone()),
             _ => None,
@@ -279,7 +288,7 @@ impl ResponseError for ApiError {
             Self::Erased => StatusCode::GONE,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Parameter { .. } | Self::Body(_) => StatusCode::BAD_REQUEST,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::TooManyLines { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Ticket(_) | Self::Pack(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -120,6 +120,9 @@ fn describe() {
     gauge!("praetor_review_overdue", "Of those, the ones that are due");
     histogram!("praetor_review_seconds", "Time from claim to resolution");
     counter!("praetor_review_overrides_total", "Overridden decisions by the first finding corrected");
+    counter!("praetor_batch_lines_total", "Lines of backlogs by what became of them");
+    histogram!("praetor_batch_chunk_seconds", "Time of a backlog's chunk until it was recorded");
+    gauge!("praetor_batch_chunks_waiting", "Chunks of backlogs that are not done yet");
     gauge!("praetor_process_resident_bytes", "Memory in use");
     // There from the start: what never happened is none, not unknown.
     metrics::counter!("praetor_shed_total").increment(0);

@@ -14,6 +14,7 @@ mod routes;
 mod slow;
 mod state;
 mod tls;
+mod upload;
 mod watch;
 mod webhooks;
 
@@ -27,11 +28,13 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::batch::Foreground;
 use crate::config::{ReviewConfig, ServeConfig};
 use crate::live::{GateOf, Live, Shadower};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 
+pub use crate::batch::MAX_TICKET;
 pub use auth::{FreshKey, Role};
 pub use error::ApiError;
 pub use jwt::JwtError;
@@ -42,9 +45,6 @@ use state::AppState;
 pub use tls::TlsError;
 use watch::Watch;
 pub use webhooks::Dispatcher;
-
-/// The longest ticket, in bytes after decompression.
-pub const MAX_TICKET: usize = 1 << 20;
 
 /// The service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +141,16 @@ impl Application {
         self.address
     }
 
+    /// The requests that wait for an answer, for backlogs to give way to.
+    pub fn foreground(&self) -> Foreground {
+        Foreground::new(self.state.adjudicator.gauge())
+    }
+
+    /// Which rules each tenant is decided by.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.state.live)
+    }
+
     /// Stops it from elsewhere.
     pub fn handle(&self) -> ServerHandle {
         self.server.handle()
@@ -151,6 +161,7 @@ impl Application {
         // Nothing is decided before it is known by which rules.
         self.state.live.refresh().await.map_err(std::io::Error::other)?;
         let Self { server, state, shadower, adjudicator, metrics, watch, patience, .. } = self;
+        let ending = tokio::spawn(end_streams(state.clone()));
         let upkeep = async {
             loop {
                 tokio::time::sleep(UPKEEP).await;
@@ -168,11 +179,27 @@ impl Application {
             () = shadow => Ok(()),
             never = watch.run(patience) => match never {},
         };
+        ending.abort();
+        let _ = ending.await;
         drop(state);
         // The last holder of the state is gone with the workers: the queue closes and its thread ends.
         let _ = tokio::task::spawn_blocking(move || adjudicator.join()).await;
         result
     }
+}
+
+/// Ends the streams of progress when the process is told to end: they would keep it waiting.
+async fn end_streams(state: web::Data<AppState>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    state.ending.send_replace(true);
 }
 
 /// Latencies are put into their buckets this often, also when nobody asks for them.

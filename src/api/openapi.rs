@@ -24,6 +24,8 @@ use super::routes;
         routes::reviews::list, routes::reviews::show, routes::reviews::claim_next, routes::reviews::claim,
         routes::reviews::release, routes::reviews::resolve,
         routes::review_figures::reasons, routes::review_figures::agreement, routes::review_figures::diagnosis,
+        routes::batches::create, routes::batches::list, routes::batches::show, routes::batches::cancel,
+        routes::batch_streams::results, routes::batch_streams::events,
         routes::proofs::receipt, routes::proofs::checkpoint,
         routes::audit::inclusion, routes::audit::consistency, routes::audit::export,
         routes::certificates::list, routes::certificates::show,
@@ -37,7 +39,7 @@ use super::routes;
         routes::health::alive, routes::health::ready, routes::health::metrics, routes::health::contract,
         routes::health::docs,
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, routes::batch_streams::ResultLine)),
     security(("key" = [])),
 )]
 struct Contract;
@@ -112,6 +114,8 @@ pub fn document() -> Value {
     for form in forms.into_iter().flatten() {
         form["additionalProperties"] = Value::Bool(false);
     }
+    document["paths"]["/v1/batches"]["post"]["requestBody"]["content"]["application/x-ndjson"]["schema"] =
+        json!({ "type": "string", "minLength": 1, "pattern": "\\S" });
     let problem = json!({
         "description": "A problem; its `code` says which",
         "content": { "application/problem+json": { "schema": reference("Problem") } },

@@ -68,6 +68,12 @@ impl Adjudicator {
         self.gauge.waiting.load(Ordering::Relaxed)
     }
 
+    /// The same, to be asked from elsewhere; it keeps nothing of the queue alive.
+    pub(super) fn gauge(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let gauge = Arc::clone(&self.gauge);
+        move || gauge.waiting.load(Ordering::Relaxed)
+    }
+
     /// True while the thread runs.
     pub(super) fn is_alive(&self) -> bool {
         !self.sender.is_closed()

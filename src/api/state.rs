@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::ServeError;
 use super::auth::Caller;
@@ -17,7 +17,7 @@ use super::gauges::Asked;
 use super::jwt::Issuer;
 use super::queue::Adjudicator;
 use super::webhooks::Targets;
-use crate::config::{ReviewConfig, ServeConfig, WebhookConfig};
+use crate::config::{BatchConfig, ReviewConfig, ServeConfig, WebhookConfig};
 use crate::live::Live;
 use crate::pipeline::Pipeline;
 use crate::store::{Store, TenantId};
@@ -49,6 +49,14 @@ pub(super) struct AppState {
     pub asked: Asked,
     /// Leave for work that takes long: packs that are checked, decisions that are made again.
     heavy: Arc<Semaphore>,
+    /// Bounds of backlogs.
+    pub batch: BatchConfig,
+    /// Uploads under way take one each.
+    pub uploads: Arc<Semaphore>,
+    /// Streams of progress take one each.
+    pub streams: Arc<Semaphore>,
+    /// True once the process was told to end.
+    pub ending: watch::Sender<bool>,
     /// When each key's last use was written down.
     uses: Mutex<HashMap<String, Instant>>,
     /// The way into the pipeline. The last field: when its thread ends, all else here has been let go.
@@ -84,6 +92,10 @@ impl AppState {
             webhooks: config.webhooks.clone(),
             asked: Asked::default(),
             heavy: Arc::new(Semaphore::new(HEAVY)),
+            batch: config.backlogs.clone(),
+            uploads: Arc::new(Semaphore::new(config.backlogs.uploads)),
+            streams: Arc::new(Semaphore::new(config.backlogs.streams)),
+            ending: watch::Sender::new(false),
             uses: Mutex::default(),
             adjudicator,
         })

@@ -163,7 +163,7 @@ fn read_ahead(mut input: Input, size: usize) -> mpsc::Receiver<anyhow::Result<Ve
 
 /// A message once the process is asked to end. The batch at hand is then finished and recorded, and a private database
 /// stops cleanly.
-fn signals() -> io::Result<mpsc::Receiver<()>> {
+pub(super) fn signals() -> io::Result<mpsc::Receiver<()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (sender, receiver) = mpsc::channel(2);
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {

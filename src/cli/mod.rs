@@ -28,6 +28,7 @@ mod sop;
 mod sop_diff;
 mod witness;
 mod witnessed;
+mod worker;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -91,6 +92,8 @@ enum Command {
     Sop(sop::SopArgs),
     /// Serve decisions over HTTP
     Serve(serve::ServeArgs),
+    /// Decide the batches that were handed in over HTTP
+    Worker(worker::WorkerArgs),
     /// Make, list and revoke the keys of the HTTP service
     Key(key::KeyArgs),
     /// Make a subject's data unreadable for good; what proves the decisions stays
@@ -147,7 +150,7 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 async fn run(cli: Cli, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let config = Config::load(&cli.config)?;
     // What runs for long tells what it does; a command is silent unless asked.
-    let level = if matches!(cli.command, Command::Serve(_)) { "info,ort=warn" } else { "off" };
+    let level = if matches!(cli.command, Command::Serve(_) | Command::Worker(_)) { "info,ort=warn" } else { "off" };
     let telemetry = telemetry::start(&config.log, &config.telemetry, level)?;
     let done = command(cli.command, &config, matches).await;
     telemetry.finish().await;
@@ -175,6 +178,7 @@ async fn command(command: Command, config: &Config, matches: &ArgMatches) -> any
         Command::Hold(args) => erase::hold(&args, config, &mut out).await,
         Command::Db(args) => db::run(&args, config, &mut out).await,
         Command::Serve(args) => serve::run(&args, config).await,
+        Command::Worker(args) => worker::run(&args, config).await,
         Command::Key(args) => key::run(&args, config, &mut out).await,
         Command::Doctor => doctor::run(config, &mut out).await,
         Command::Completions { shell } => {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::gate::gate;
 use super::{open_pipeline, open_store, witnessed};
 use crate::api::{Application, Dispatcher};
+use crate::batch::Worker;
 use crate::config::Config;
 use crate::live::GateOf;
 use crate::store::{Sequencer, Store};
@@ -29,8 +30,7 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<Exi
     serve.listen = args.listen.unwrap_or(serve.listen);
     let pipeline = Arc::new(open_pipeline(config)?);
     let store = Arc::new(open_store(config, &pipeline).await?);
-    let of = config.clone();
-    let gate_of: GateOf = Arc::new(move |pins| gate(&of, pins, false).unwrap_or_default());
+    let gate_of = gate_of(config);
     let application = Application::build(&serve, &config.review, pipeline, gate_of, Arc::clone(&store))?;
     let at = application.address();
     let scheme = if serve.tls.is_some() { "https" } else { "http" };
@@ -43,12 +43,20 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<Exi
     }
     let (stop, stopped) = watch::channel(false);
     let sequencer = tokio::spawn(Sequencer::new(&store).run(stopped.clone()));
+    let worker = (serve.backlogs.workers > 0).then(|| {
+        let (live, foreground) = (application.live(), application.foreground());
+        let (backlogs, review) = (serve.backlogs.clone(), config.review.clone());
+        tokio::spawn(Worker::new(Arc::clone(&store), live, backlogs, review, foreground).run(stopped.clone()))
+    });
     let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&store), &serve.webhooks)?.run(stopped));
     let served = tokio::select! {
         served = application.run() => served,
         never = witness_now_and_then(&store, config) => never,
     };
     let _ = stop.send(true);
+    if let Some(worker) = worker {
+        let _ = worker.await;
+    }
     let _ = sequencer.await;
     let _ = dispatcher.await;
     served?;
@@ -56,6 +64,12 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<Exi
         witnessed::finish(store, config).await?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What may be automatic under rules that are published.
+pub(super) fn gate_of(config: &Config) -> GateOf {
+    let config = config.clone();
+    Arc::new(move |pins| gate(&config, pins, false).unwrap_or_default())
 }
 
 /// How long a checkpoint waits for its witness.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{JwtConfig, WebhookConfig};
+use super::{BatchConfig, JwtConfig, WebhookConfig};
 
 /// The section `[serve]` of `praetor.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +39,9 @@ pub struct ServeConfig {
     pub jwt: Option<JwtConfig>,
     /// Where events may be delivered to.
     pub webhooks: WebhookConfig,
+    /// Backlogs: the section `[batch]`.
+    #[serde(skip)]
+    pub backlogs: BatchConfig,
 }
 
 /// The section `[serve.tls]` of `praetor.toml`: two PEM files.
@@ -69,6 +72,7 @@ impl Default for ServeConfig {
             cors_origins: Vec::new(),
             jwt: None,
             webhooks: WebhookConfig::default(),
+            backlogs: BatchConfig::default(),
         }
     }
 }

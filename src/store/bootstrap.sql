@@ -36,5 +36,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'praetor') THEN
         CREATE SCHEMA praetor AUTHORIZATION praetor_owner;
     END IF;
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'praetor_jobs') THEN
+        CREATE SCHEMA praetor_jobs AUTHORIZATION praetor_owner;
+    END IF;
 END
 $$;

@@ -23,6 +23,7 @@ impl Store {
         let after = applied(&mut connection).await?.len();
         // The lock of a failed migration goes with its connection; a good one is closed in peace.
         connection.close().await.map_err(StoreError::query("close"))?;
+        self.migrate_jobs().await?;
         Ok(after.saturating_sub(before))
     }
 

@@ -18,11 +18,14 @@
 mod answers;
 mod api_keys;
 mod artifacts;
+mod batch_chunks;
+mod batches;
 mod config;
 pub mod embedded;
 mod erase;
 mod error;
 mod export;
+mod jobs;
 mod keys;
 mod kms;
 mod leaves;
@@ -62,10 +65,13 @@ pub use crate::ledger::Kind as RecordKind;
 pub use answers::{Answered, Once};
 pub use api_keys::{ApiKeyRow, FoundApiKey, NewApiKey, Rotated, Successor};
 pub use artifacts::NewArtifact;
+pub use batch_chunks::{BatchChunk, BatchLine, ChunkLines, DoneChunk};
+pub use batches::{BatchCursor, BatchEnd, BatchRow, Ended, NewBatch};
 pub use config::{StoreConfig, default_data_dir};
 pub use erase::{Hold, Whose};
 pub use error::{Source, StoreError};
 pub use export::{DecisionColumns, KeptRecord, LeafContent, LeafRecord};
+pub use jobs::{CHUNK_TASK, ChunkJob};
 pub use kms::{FileKms, Kms, KmsError, Wrapped};
 pub use list::{DecisionFilter, DecisionRow};
 pub use log::{Lag, Leaf, Log, StoredCheckpoint};
@@ -92,11 +98,15 @@ pub fn postgres_found() -> Result<String, StoreError> {
 }
 
 const CONNECTIONS: u32 = 8;
+
+/// Connections of the job queue: one listens, the others fetch jobs, say that the worker lives and look for dead ones.
+const JOB_CONNECTIONS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The open store. Close it when done: the last user of a private server stops it.
 pub struct Store {
     pool: PgPool,
+    jobs: PgPool,
     kms: Arc<dyn Kms>,
     month: Arc<AtomicI32>,
     log_key: PathBuf,
@@ -122,13 +132,14 @@ impl Store {
                 (Address::from_cluster(&cluster), Some(cluster))
             }
         };
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            .connect_lazy_with(address.options(As::App));
+        let pool_of = |most| {
+            let options = PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
+            options.connect_lazy_with(address.options(As::App))
+        };
+        let (pool, jobs) = (pool_of(CONNECTIONS), pool_of(JOB_CONNECTIONS));
         let kms = Arc::new(FileKms::open(&config.master_key())?);
         let (log_key, origin) = (config.log_key(), config.origin().to_owned());
-        let store = Self { pool, kms, month: Arc::default(), log_key, origin, address, cluster };
+        let store = Self { pool, jobs, kms, month: Arc::default(), log_key, origin, address, cluster };
         // The runtime role may not exist yet: only see that somebody is there.
         store.connect(As::Itself).await?.close().await.map_err(StoreError::query("close"))?;
         Ok(store)
@@ -219,6 +230,7 @@ impl Store {
     }
 
     async fn finish(mut self, keep_running: bool) -> Result<Left, StoreError> {
+        self.jobs.close().await;
         self.pool.close().await;
         let Some(cluster) = self.cluster.take() else { return Ok(Left::Running) };
         let keep = keep_running || self.visitors().await.unwrap_or(0) > 0;

@@ -183,6 +183,18 @@ impl TenantStore {
 
     /// Quarantines inputs that are no case file. The same input from the same place is kept once.
     pub async fn reject(&self, rejections: &[NewRejection]) -> Result<Recorded, StoreError> {
+        let mut tx = self.begin(Intent::Write).await?;
+        let recorded = self.reject_in(&mut tx, rejections).await?;
+        commit(tx).await?;
+        Ok(recorded)
+    }
+
+    /// Quarantines inputs within a transaction that does more.
+    pub(super) async fn reject_in(
+        &self,
+        tx: &mut PgTransaction<'_>,
+        rejections: &[NewRejection],
+    ) -> Result<Recorded, StoreError> {
         if rejections.is_empty() {
             return Ok(Recorded::default());
         }
@@ -190,13 +202,12 @@ impl TenantStore {
         let mut order: Vec<(Place, &NewRejection)> =
             rejections.iter().map(|r| ((storable(&r.source), r.line, sha256(&r.input)), r)).collect();
         order.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let mut tx = self.begin(Intent::Write).await?;
         let subject = |r: &NewRejection, hash: &Hash| match &r.subject {
             Some(subject) => subject.clone(),
             None => format!("input:{}", hex::encode(hash)),
         };
         let subjects: Vec<String> = order.iter().map(|((_, _, hash), r)| subject(r, hash)).collect();
-        let keys = self.keys(&mut tx, subjects.iter().map(String::as_str)).await?;
+        let keys = self.keys(tx, subjects.iter().map(String::as_str)).await?;
         let added = sqlx::query!(
             r#"INSERT INTO praetor.rejection_keys (tenant, source, line, input_sha256)
                SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bytea[])
@@ -206,7 +217,7 @@ impl TenantStore {
             &order.iter().map(|((_, line, _), _)| *line).collect::<Vec<_>>(),
             &order.iter().map(|((_, _, hash), _)| hash.as_slice()).collect::<Vec<_>>() as _,
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut **tx)
         .await
         .map_err(StoreError::query("record rejections"))?;
         let of: HashMap<&Place, (&NewRejection, &String)> =
@@ -231,10 +242,9 @@ impl TenantStore {
             &inputs,
             &errors,
         )
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await
         .map_err(StoreError::query("record rejections"))?;
-        commit(tx).await?;
         Ok(recorded(seqs.len(), rejections.len()))
     }
 }

@@ -1,6 +1,8 @@
 //! The HTTP service, driven as a client drives it: a real server on a free port, real models, a real database each.
 
 mod audit;
+mod batch_kill;
+mod batches;
 mod contract;
 mod cut;
 mod decisions;

@@ -4,16 +4,20 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use praetor::api::{Application, FreshKey, Role};
-use praetor::config::{ReviewConfig, ServeConfig};
+use praetor::batch::{Foreground, Worker};
+use praetor::config::{BatchConfig, ReviewConfig, ServeConfig};
 use praetor::decision::Gate;
 use praetor::judge::{Judge, JudgeConfig};
 use praetor::ledger::{KeyFile, PublicKey};
+use praetor::live::Live;
 use praetor::pipeline::Pipeline;
 use praetor::record::{Actor, access};
-use praetor::store::{NewApiKey, Store, TenantId};
+use praetor::store::{NewApiKey, Store, StoreConfig, TenantId};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::pipeline::{BOOK, repo};
 use crate::store::support::Database;
@@ -31,7 +35,7 @@ pub(super) struct Service {
     pub(super) base: String,
     database: Database,
     handle: actix_web::dev::ServerHandle,
-    running: tokio::task::JoinHandle<std::io::Result<()>>,
+    running: JoinHandle<std::io::Result<()>>,
 }
 
 impl Service {
@@ -42,6 +46,11 @@ impl Service {
     pub(super) async fn with(config: ServeConfig) -> Self {
         let pipeline = tokio::task::spawn_blocking(|| Arc::clone(&PIPELINE)).await.unwrap();
         Self::deciding(config, pipeline, Gate::Open).await
+    }
+
+    /// With these bounds of backlogs.
+    pub(super) async fn with_batch(batch: &BatchConfig) -> Self {
+        Self::with(ServeConfig { backlogs: batch.clone(), ..ServeConfig::default() }).await
     }
 
     /// With this pipeline, and this gate under rules that are published.
@@ -73,6 +82,23 @@ impl Service {
         self.running.await.unwrap().unwrap();
         Arc::into_inner(self.store).unwrap().close().await.unwrap();
         self.database.drop().await;
+    }
+
+    /// Works on batches, in this process, until the sender says so.
+    pub(super) fn work(&self, batch: &BatchConfig) -> (watch::Sender<bool>, JoinHandle<()>) {
+        let (stop, stopped) = watch::channel(false);
+        (stop, tokio::spawn(worker(&self.store, batch).run(stopped)))
+    }
+
+    /// What no role of the service could ask: a count over all tenants.
+    pub(super) async fn count(&self, query: &'static str) -> i64 {
+        let mut admin = self.database.session("postgres", &self.database.name).await;
+        sqlx::query_scalar(query).fetch_one(&mut admin).await.unwrap()
+    }
+
+    /// How another process opens the store.
+    pub(super) fn store_config(&self) -> StoreConfig {
+        self.database.config("postgres")
     }
 
     /// The program itself on the service's database, in English.
@@ -131,6 +157,12 @@ pub(super) async fn key_in(store: &Store, role: Role, tenant: &str, expires_at: 
     let act = access(Actor::System { uid: 0 }, "key.create", json!({ "key": fresh.id }));
     store.tenant(&tenant).put_api_key(&new, &act).await.unwrap();
     fresh.token.expose_secret().to_owned()
+}
+
+/// A worker by the shipped rules and models.
+pub(super) fn worker(store: &Arc<Store>, batch: &BatchConfig) -> Worker {
+    let (live, _) = Live::new(Arc::clone(store), Arc::clone(&PIPELINE), Arc::new(|_: &_| Gate::Open));
+    Worker::new(Arc::clone(store), Arc::new(live), batch.clone(), ReviewConfig::default(), Foreground::default())
 }
 
 /// The n-th example ticket, from 1.

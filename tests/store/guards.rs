@@ -16,6 +16,9 @@ async fn fill(store: &Store) {
     records.append_records(RecordKind::Certificate, &[record]).await.unwrap();
 }
 
+/// What holds no records: rows of it go, or change.
+const NO_RECORDS: &str = "c.relname IN ('batch_inputs')";
+
 /// Tables and partitions of ours, but for what the migrations keep, and what is no record: when a key was last used, which reviews
 /// are open.
 async fn tables(session: &mut PgConnection, which: &str) -> Vec<String> {
@@ -110,7 +113,7 @@ async fn not_even_the_owner_or_a_superuser_changes_a_record() {
             // Ordinary triggers sleep in this mode.
             session.execute("SET session_replication_role = replica").await.unwrap();
         }
-        for table in tables(&mut session, "true").await {
+        for table in tables(&mut session, &format!("NOT {NO_RECORDS}")).await {
             for change in changes(&mut session, &table).await {
                 let error = session.execute(AssertSqlSafe(change.clone())).await.unwrap_err();
                 let error = error.as_database_error().unwrap();
@@ -131,7 +134,7 @@ async fn every_table_with_a_tenant_is_isolated_and_every_partition_like_its_tabl
                   AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant'))";
     assert!(tables(&mut session, open).await.is_empty());
     let unguarded = "NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'append_only' AND t.tgenabled = 'A')";
-    assert!(tables(&mut session, unguarded).await.is_empty());
+    assert!(tables(&mut session, &format!("{unguarded} AND NOT {NO_RECORDS}")).await.is_empty());
     assert_eq!(tables(&mut session, "c.relispartition").await.len(), 12);
     // Whoever reaches for a partition itself finds the same walls.
     let mut app = database.session("praetor_app", &database.name).await;

@@ -1,5 +1,6 @@
 //! The store against a real PostgreSQL: one private cluster for the run, a fresh database for each test.
 
+mod batches;
 mod embedded;
 mod guards;
 mod isolation;

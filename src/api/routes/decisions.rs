@@ -279,13 +279,19 @@ pub(super) fn time(name: &'static str) -> impl Fn(&str) -> Result<Timestamp, Api
     }
 }
 
-fn once(request: &HttpRequest, body: &[u8], as_of: Option<&str>) -> Result<Option<Once>, ApiError> {
+/// The idempotency key of a request, if it has one.
+pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
     let Some(header) = request.headers().get("idempotency-key") else { return Ok(None) };
     let key = header.to_str().unwrap_or_default();
     if !(1..=255).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
         let (zh, en) = ("应为 1 至 255 个可见 ASCII 字符", "is 1 to 255 visible ASCII characters");
         return Err(ApiError::parameter("Idempotency-Key", &shown(key), zh, en));
     }
+    Ok(Some(key))
+}
+
+fn once(request: &HttpRequest, body: &[u8], as_of: Option<&str>) -> Result<Option<Once>, ApiError> {
+    let Some(key) = idempotency_key(request)? else { return Ok(None) };
     let mut of_request = Sha256::new();
     of_request.update(as_of.unwrap_or_default());
     of_request.update(b"\n");

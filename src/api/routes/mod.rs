@@ -2,6 +2,8 @@
 
 pub(super) mod appeals;
 pub(super) mod audit;
+pub(super) mod batch_streams;
+pub(super) mod batches;
 mod body;
 pub(super) mod certificates;
 pub(super) mod decisions;
@@ -50,6 +52,11 @@ pub(super) fn configure(app: &mut web::ServiceConfig) {
                 .service(resource("/reviews/{id}/claim", "POST").route(post(reviews::claim)))
                 .service(resource("/reviews/{id}/release", "POST").route(post(reviews::release)))
                 .service(resource("/reviews/{id}/resolve", "POST").route(post(reviews::resolve)))
+                .service(resource("/batches", "GET, POST").route(post(batches::create)).route(get(batches::list)))
+                .service(resource("/batches/{id}", "GET").route(get(batches::show)))
+                .service(resource("/batches/{id}/results", "GET").route(get(batch_streams::results)))
+                .service(resource("/batches/{id}/events", "GET").route(get(batch_streams::events)))
+                .service(resource("/batches/{id}/cancel", "POST").route(post(batches::cancel)))
                 .service(resource("/audit/checkpoint", "GET").route(get(proofs::checkpoint)))
                 .service(resource("/audit/inclusion", "GET").route(get(audit::inclusion)))
                 .service(resource("/audit/consistency", "GET").route(get(audit::consistency)))

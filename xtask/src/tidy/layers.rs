@@ -34,7 +34,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cli", CLI),
 ];
 
-/// What the service and the batch may name: the pipeline and the store, and what opens them, but no node.
+/// What the service and the batch may name: the pipeline and the store, and what opens them, but no node. The service stands
+/// to the right of the batch.
 const EDGE: &[&str] = &[
     "lang",
     "telemetry",
@@ -53,6 +54,7 @@ const EDGE: &[&str] = &[
     "replay",
     "explain",
     "live",
+    "batch",
 ];
 
 /// The command line starts everything else.
