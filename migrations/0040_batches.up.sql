@@ -98,3 +98,5 @@ CREATE TABLE praetor_jobs.migrations (
     ts timestamptz NOT NULL DEFAULT now(),
     breaking boolean NOT NULL DEFAULT false
 );
+GRANT USAGE ON SCHEMA praetor_jobs TO praetor_app;
+GRANT SELECT ON praetor_jobs.migrations TO praetor_app;

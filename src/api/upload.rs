@@ -76,10 +76,11 @@ impl Upload {
 async fn receive(raw: &mut Raw) -> Result<Option<Bytes>, ApiError> {
     match tokio::time::timeout(PATIENCE, raw.next()).await {
         Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+        Err(_) => Err(ApiError::TooSlow),
+        Ok(Some(Err(PayloadError::Io(error)))) if error.kind() == io::ErrorKind::TimedOut => Err(ApiError::TooSlow),
         Ok(Some(Err(PayloadError::Io(error)))) => Err(unreadable(error)),
         Ok(Some(Err(_))) => Err(ApiError::Body("the upload broke off".to_owned())),
         Ok(None) => Ok(None),
-        Err(_) => Err(ApiError::Body("the upload stood still for 30 seconds".to_owned())),
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<Exi
     let sequencer = tokio::spawn(Sequencer::new(&store).run(stopped.clone()));
     let worker = (serve.backlogs.workers > 0).then(|| {
         let (live, foreground) = (application.live(), application.foreground());
-        let (backlogs, review) = (serve.backlogs.clone(), config.review.clone());
+        let (backlogs, review) = (serve.backlogs.clone(), config.review);
         tokio::spawn(Worker::new(Arc::clone(&store), live, backlogs, review, foreground).run(stopped.clone()))
     });
     let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&store), &serve.webhooks)?.run(stopped));

@@ -33,7 +33,7 @@ pub(super) async fn run(args: &WorkerArgs, config: &Config) -> anyhow::Result<Ex
     let live = Arc::new(live);
     let (stop, stopped) = watch::channel(false);
     let sequencer = tokio::spawn(Sequencer::new(&store).run(stopped.clone()));
-    let worker = Worker::new(Arc::clone(&store), Arc::clone(&live), batch, config.review.clone(), Foreground::default());
+    let worker = Worker::new(Arc::clone(&store), Arc::clone(&live), batch, config.review, Foreground::default());
     let worker = tokio::spawn(worker.run(stopped));
     writeln!(io::stderr(), "{}", config.lang.pick("工作进程已启动", "the worker is running"))?;
     tokio::select! {

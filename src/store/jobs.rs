@@ -4,7 +4,7 @@
 use graphile_worker::{JobSpec, RawJobSpec, Worker, WorkerOptions, WorkerUtils};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{AssertSqlSafe, PgTransaction, Row};
+use sqlx::{AssertSqlSafe, PgPool, PgTransaction, Row};
 
 use super::Store;
 use super::config::As;
@@ -34,20 +34,11 @@ pub struct ChunkJob {
 impl Store {
     /// Brings the queue's tables up to date, as the owner, and grants the runtime role what it needs of them.
     pub(super) async fn migrate_jobs(&self) -> Result<(), StoreError> {
+        // One connection, whose session holds a lock: several processes may come to a new database at once.
         let owner = PgPoolOptions::new().max_connections(1).connect_lazy_with(self.address.options(As::Owner));
-        let migrated = WorkerUtils::new(owner.clone(), SCHEMA).migrate().await;
-        let granted = match migrated {
-            Ok(()) => sqlx::raw_sql(include_str!("jobs.sql"))
-                .execute(&owner)
-                .await
-                .map(|_| ())
-                .map_err(StoreError::query("grant the job queue")),
-            Err(error) => {
-                Err(StoreError::Migration { reason: "the job queue's failed".to_owned(), source: error.into() })
-            }
-        };
+        let migrated = migrate(&owner).await;
         owner.close().await;
-        granted
+        migrated
     }
 
     /// A worker on the queue, with connections of its own, so that it takes none from requests.
@@ -76,6 +67,19 @@ impl Store {
         let chunk = |row: &sqlx::postgres::PgRow| serde_json::from_value(row.try_get("payload").ok()?).ok();
         Ok(rows.iter().filter_map(chunk).collect())
     }
+}
+
+async fn migrate(owner: &PgPool) -> Result<(), StoreError> {
+    sqlx::query("SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended('praetor jobs', 0))")
+        .execute(owner)
+        .await
+        .map_err(StoreError::query("wait for another migration"))?;
+    WorkerUtils::new(owner.clone(), SCHEMA).migrate().await.map_err(|error| StoreError::Migration {
+        reason: "that of the job queue failed".to_owned(),
+        source: error.into(),
+    })?;
+    sqlx::raw_sql(include_str!("jobs.sql")).execute(owner).await.map_err(StoreError::query("grant the job queue"))?;
+    Ok(())
 }
 
 impl TenantStore {

@@ -1,17 +1,17 @@
--- What the runtime role needs of the job queue, given anew after each migration of it. The library switches row-level
--- security on without a policy; jobs belong to no tenant, they name one.
-GRANT USAGE ON SCHEMA praetor_jobs TO praetor_app;
-GRANT SELECT ON praetor_jobs.migrations TO praetor_app;
-GRANT SELECT, INSERT ON praetor_jobs._private_tasks TO praetor_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON praetor_jobs._private_jobs, praetor_jobs._private_job_queues,
-    praetor_jobs._private_workers, praetor_jobs._private_job_retirements TO praetor_app;
+-- What the runtime role needs of the job queue's tables, given once each. The library switches row-level security on without
+-- a policy; jobs belong to no tenant, they name one.
 DO $$
 DECLARE
-    t text;
+    t record;
 BEGIN
-    FOREACH t IN ARRAY ARRAY['_private_tasks', '_private_jobs', '_private_job_queues', '_private_workers', '_private_job_retirements'] LOOP
-        EXECUTE format('DROP POLICY IF EXISTS app ON praetor_jobs.%I', t);
-        EXECUTE format('CREATE POLICY app ON praetor_jobs.%I TO praetor_app USING (true) WITH CHECK (true)', t);
+    FOR t IN VALUES ('_private_tasks', 'SELECT, INSERT'), ('_private_jobs', 'SELECT, INSERT, UPDATE, DELETE'),
+                    ('_private_job_queues', 'SELECT, INSERT, UPDATE'), ('_private_workers', 'SELECT, INSERT, UPDATE, DELETE'),
+                    ('_private_job_retirements', 'SELECT, INSERT, DELETE') LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_policies WHERE schemaname = 'praetor_jobs' AND tablename = t.column1
+                       AND policyname = 'app') THEN
+            EXECUTE format('GRANT %s ON praetor_jobs.%I TO praetor_app', t.column2, t.column1);
+            EXECUTE format('CREATE POLICY app ON praetor_jobs.%I TO praetor_app USING (true) WITH CHECK (true)', t.column1);
+        END IF;
     END LOOP;
 END
 $$;

@@ -301,7 +301,7 @@ pub(super) async fn cancel(
     id: web::Path<String>,
 ) -> Result<web::Json<Batch>, ApiError> {
     let records = state.store.tenant(&guard.caller.tenant);
-    let act = guard.caller.access("batch.cancel", json!({ "batch": id.as_str() }));
+    let act = guard.caller.did("batch.cancel", json!({ "batch": id.as_str() }));
     match records.end_batch(&id, "cancelled", Some(act)).await? {
         Ended::Now | Ended::Already => {}
         Ended::Unknown => return Err(ApiError::NotFound),
