@@ -95,7 +95,11 @@ async fn a_backlog_is_decided_as_single_tickets_are_and_read_back_in_order() {
         assert_eq!((&line["ticket_id"], &line["outcome"]), (&single["ticket_id"], &single["outcome"]));
         assert_eq!(line["remedy"], single["remedy"]["kind"]);
     }
-    assert_eq!(service.count("SELECT count(*) FROM praetor.leaves WHERE kind = 'decision'").await, 10, "deciding again records nothing");
+    assert_eq!(
+        service.count("SELECT count(*) FROM praetor.leaves WHERE kind = 'decision'").await,
+        10,
+        "deciding again records nothing"
+    );
     assert_eq!(service.count("SELECT count(*) FROM praetor.batch_inputs").await, 0, "what was handed in is kept once");
     // In pages, by the number of the last line.
     let (mut paged, mut after) = (Vec::new(), 0);
