@@ -10,16 +10,13 @@ use actix_web::dev::Decompress;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{self, ContentEncoding};
 use actix_web::web::{Bytes, Payload};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::error::ApiError;
 
 /// A client that sends nothing for so long has gone.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Packed bytes that are unpacked at a time. Gzip makes at most a thousand of one.
-const SLICE: usize = 2 << 10;
 
 /// Unpacked bytes of zstd at a time.
 const PIECE: usize = 128 << 10;
@@ -43,7 +40,7 @@ impl Upload {
         let coding = request.headers().get(header::CONTENT_ENCODING).map(|v| v.to_str().unwrap_or("?").trim());
         let (raw, zstd): (Raw, _) = match coding.map(str::to_ascii_lowercase).as_deref() {
             None | Some("identity") => (Box::pin(body), None),
-            Some("gzip") => (Box::pin(Decompress::new(slices(body), ContentEncoding::Gzip)), None),
+            Some("gzip") => (Box::pin(Decompress::new(body, ContentEncoding::Gzip)), None),
             Some("zstd") => (Box::pin(body), Some(Zstd::new().map_err(unreadable)?)),
             Some(_) => return Err(ApiError::MediaType),
         };
@@ -86,19 +83,6 @@ async fn receive(raw: &mut Raw) -> Result<Option<Bytes>, ApiError> {
 
 fn unreadable(error: io::Error) -> ApiError {
     ApiError::Body(format!("Content-Encoding: {error}"))
-}
-
-/// The same bytes in small pieces.
-fn slices(body: Payload) -> impl Stream<Item = Result<Bytes, PayloadError>> {
-    body.flat_map(|bytes| {
-        let pieces = match bytes {
-            Ok(bytes) => {
-                (0..bytes.len()).step_by(SLICE).map(|at| Ok(bytes.slice(at..bytes.len().min(at + SLICE)))).collect()
-            }
-            Err(error) => vec![Err(error)],
-        };
-        stream::iter(pieces)
-    })
 }
 
 /// A zstd stream of one or more frames.

@@ -54,10 +54,10 @@ impl Splitter {
 
     /// The last chunk, unless nothing is left.
     pub fn finish(mut self) -> Option<Chunk> {
-        if self.chunk.text.len() > self.begin {
-            if let Some(last) = self.end_line() {
-                return Some(last);
-            }
+        if self.chunk.text.len() > self.begin
+            && let Some(last) = self.end_line()
+        {
+            return Some(last);
         }
         (self.chunk.tickets > 0).then_some(self.chunk)
     }

@@ -27,6 +27,9 @@ async fn a_body_is_measured_after_decompression() {
     let bomb = gzip(&vec![b' '; 64 * MAX_TICKET]);
     assert!(bomb.len() < MAX_TICKET / 8);
     assert_eq!(problem(send(bomb, "gzip").await, 413).await["code"], "body_too_large");
+    let bomb = zstd::encode_all(&vec![b' '; 512 * MAX_TICKET][..], 3).unwrap();
+    assert!(bomb.len() < MAX_TICKET / 8);
+    assert_eq!(problem(send(bomb, "zstd").await, 413).await["code"], "body_too_large");
     assert_eq!(send(vec![b' '; MAX_TICKET + 1], "identity").await.status(), 413);
     service.stop().await;
 }
