@@ -7,6 +7,7 @@ use praetor::store::Sequencer;
 use serde_json::Value;
 
 use super::support::{PIPELINE, Service, example, problem};
+use crate::store::ledger::sequence;
 
 #[tokio::test]
 async fn a_ticket_is_decided_recorded_and_read_back_byte_for_byte() {
@@ -138,7 +139,7 @@ async fn a_receipt_comes_once_the_decision_has_its_place_and_then_verifies() {
     let location = service.decide(&key, &example(1)).await.headers()["location"].to_str().unwrap().to_owned();
     let path = format!("{location}/receipt");
     assert_eq!(problem(service.get(&path, &key).await, 409).await["code"], "conflict");
-    Sequencer::new(&service.store).drain().await.unwrap();
+    sequence(&mut Sequencer::new(&service.store), &service.store).await;
     let receipt = service.get(&path, &key).await.bytes().await.unwrap();
     let receipt = Receipt::parse(&receipt).unwrap();
     let checkpoint = service.get("/v1/audit/checkpoint", &key).await.text().await.unwrap();
