@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::worker::Foreground;
 use super::{MAX_TICKET, lines};
 use crate::case::{Case, Timestamp};
-use crate::pipeline::{Decided, Pipeline, PipelineError};
 use crate::config::ReviewConfig;
-use crate::{record, review};
+use crate::pipeline::{Decided, Pipeline, PipelineError};
 use crate::store::{BatchChunk, DoneChunk, NewRejection};
+use crate::{record, review};
 
 /// Why a chunk is not done this time. Its text goes into the queue and names nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
