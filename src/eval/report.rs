@@ -97,14 +97,14 @@ impl Report {
     fn write_scenes(&self, out: &mut impl Write) -> io::Result<()> {
         write!(out, "\n{:<26}{:>6}", "scene", "cases")?;
         for (heading, _) in BY_SCENE {
-            write!(out, "{heading:>11}")?;
+            write!(out, "{heading:>18}")?;
         }
         writeln!(out)?;
         for (scene, found) in &self.scenes {
             write!(out, "{scene:<26}{:>6}", found.cases)?;
             let rates: BTreeMap<&str, Rate> = found.rates().into_iter().collect();
             for (_, name) in BY_SCENE {
-                write!(out, "{:>11}", shown(rates.get(name).and_then(|rate| rate.share())))?;
+                write!(out, "{:>18}", rates.get(name).map_or("–".to_owned(), |rate| with_interval(*rate)))?;
             }
             writeln!(out)?;
         }
@@ -114,6 +114,18 @@ impl Report {
 
 fn shown(value: Option<f64>) -> String {
     value.map_or("–".to_owned(), |value| format!("{value:.4}"))
+}
+
+/// A share and its 95% interval, as in `.975 (.871–.996)`.
+fn with_interval(rate: Rate) -> String {
+    let short = |value: f64| match format!("{value:.3}").strip_prefix('0') {
+        Some(digits) => digits.to_owned(),
+        None => format!("{value:.2}"),
+    };
+    match (rate.share(), rate.wilson()) {
+        (Some(share), Some((low, high))) => format!("{} ({}–{})", short(share), short(low), short(high)),
+        _ => "–".to_owned(),
+    }
 }
 
 fn figures(figures: &Figures) -> Value {

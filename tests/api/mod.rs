@@ -10,6 +10,7 @@ mod edge;
 mod jwt;
 mod keys;
 mod limits;
+mod roles;
 mod observing;
 mod program;
 mod receiver;
