@@ -10,7 +10,7 @@ mod edge;
 mod jwt;
 mod keys;
 mod limits;
-mod roles;
+mod owasp;
 mod observing;
 mod program;
 mod receiver;
