@@ -76,9 +76,9 @@ async fn api1_broken_object_level_authorization() {
             let mut missing = 0;
             for key in &keys {
                 let method: Method = method.to_uppercase().parse().unwrap();
-                let request = service.request(method, &path.replace("{id}", id), key);
+                let request = service.request(method.clone(), &path.replace("{id}", id), key);
                 let body = match path.as_str() {
-                    "/v1/keys/{id}/rotate" => json!({}),
+                    "/v1/keys/{id}/rotate" | "/v1/decisions/{id}/replay" => json!({}),
                     "/v1/reviews/{id}/resolve" => json!({ "verdict": "accept" }),
                     "/v1/decisions/{id}/appeal" => json!({ "party": "seller", "grounds": "no" }),
                     _ => Value::Null,
