@@ -102,6 +102,8 @@ fn install() -> Result<PrometheusHandle, BuildError> {
 fn describe() {
     use metrics::{describe_counter as counter, describe_gauge as gauge, describe_histogram as histogram};
     counter!("praetor_http_requests_total", "Requests by route, method and status");
+    counter!("praetor_shadow_cases_total", "Decisions that a draft in shadow was tried on");
+    counter!("praetor_shadow_dropped_total", "Decisions that a draft in shadow was not tried on, for too many waited");
     histogram!("praetor_http_request_seconds", "Time from a request's head to the response");
     histogram!(
         "praetor_node_seconds",

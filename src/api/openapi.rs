@@ -116,6 +116,9 @@ pub fn document() -> Value {
     }
     document["paths"]["/v1/batches"]["post"]["requestBody"]["content"]["application/x-ndjson"]["schema"] =
         json!({ "type": "string", "minLength": 1, "pattern": "\\S" });
+    let thresholds = &mut document["components"]["schemas"]["ReplayRequest"]["properties"]["thresholds"];
+    thresholds["propertyNames"] = json!({ "enum": ["scene", "goods_type", "first_report", "evidence", "measure"] });
+    thresholds["additionalProperties"] = json!({ "type": "number", "minimum": 0, "maximum": 1 });
     let problem = json!({
         "description": "A problem; its `code` says which",
         "content": { "application/problem+json": { "schema": reference("Problem") } },

@@ -214,7 +214,7 @@ pub(super) struct ExportQuery {
     params(
         ("kind" = Option<String>, Query, description = "Only this kind of record", pattern = "^(decision|review|appeal|sop_publication|certificate|erasure|access|key_rotation)$"),
         ("limit" = Option<u16>, Query, description = "1 to 200, 50 by default", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`Next-Cursor` of the page before", pattern = "^[0-9a-f]{16}$"),
+        ("cursor" = Option<String>, Query, description = "`Next-Cursor` of the page before", pattern = "^[0-7][0-9a-f]{15}$"),
     ),
     responses((
         status = 200, description = "Lines of JSON", content_type = "application/x-ndjson", body = String,

@@ -60,7 +60,7 @@ pub(super) struct ListQuery {
     get, path = "/v1/certificates", tag = "certificates", operation_id = "listCertificates",
     params(
         ("limit" = Option<u16>, Query, description = "1 to 200, 50 by default", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-9a-f]{16}$"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-7][0-9a-f]{15}$"),
     ),
     responses((status = 200, description = "A page", body = Page<CertificateListed>)),
 )]

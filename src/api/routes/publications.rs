@@ -99,7 +99,15 @@ impl From<StepRow> for StepTaken {
     post, path = "/v1/sops/publications", tag = "sops", operation_id = "createPublication",
     request_body(content = DraftBody),
     responses(
-        (status = 201, description = "Kept as a draft", body = Publication),
+        (
+            status = 201, description = "Kept as a draft", body = Publication,
+            links(
+                ("getPublication" = (operation_id = "getPublication", parameters(("id" = "$response.body#/id")))),
+                ("shadowPublication" = (operation_id = "shadowPublication", parameters(("id" = "$response.body#/id")))),
+                ("getShadow" = (operation_id = "getShadow", parameters(("id" = "$response.body#/id")))),
+                ("approvePublication" = (operation_id = "approvePublication", parameters(("id" = "$response.body#/id")))),
+            ),
+        ),
         (status = 422, description = "The pack has findings: `invalid_pack`", content_type = "application/problem+json", body = super::super::openapi::Problem),
     ),
 )]
@@ -172,7 +180,7 @@ pub(super) struct ListQuery {
     get, path = "/v1/sops/publications", tag = "sops", operation_id = "listPublications",
     params(
         ("limit" = Option<u16>, Query, description = "1 to 200, 50 by default", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-9a-f]{16}$"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-7][0-9a-f]{15}$"),
     ),
     responses((status = 200, description = "A page", body = Page<Publication>)),
 )]
@@ -334,7 +342,7 @@ pub(super) struct ShadowDifference {
     params(
         ("id" = String, Path, description = "The publication's id", pattern = "^pub_[0-9a-f]{32}$"),
         ("limit" = Option<u16>, Query, description = "Differences listed: 1 to 200, 50 by default", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-9a-f]{16}$"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before", pattern = "^[0-7][0-9a-f]{15}$"),
     ),
     responses((status = 200, description = "Sums, and the cases that differ", body = ShadowReport)),
 )]
