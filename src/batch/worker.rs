@@ -89,8 +89,6 @@ impl Worker {
     }
 
     async fn work(&self, mut stopped: watch::Receiver<bool>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        // Nothing is decided before it is known by which rules.
-        self.live.refresh().await?;
         let seconds = |n: NonZeroU32| Duration::from_secs(u64::from(n.get()));
         let beat = seconds(self.config.heartbeat_seconds);
         let recovery = WorkerRecoveryConfig::default()
@@ -114,17 +112,21 @@ impl Worker {
             .shutdown_interrupted_job_retry_delay(Duration::ZERO)
             .init()
             .await?;
-        tokio::select! {
-            worked = queue.run() => Ok(worked?),
-            never = self.tend() => never,
-        }
+        // The queue is looked after until it has stopped, and no question to the database is cut off.
+        let (over, ended) = watch::channel(false);
+        let work = async {
+            let worked = queue.run().await;
+            over.send_replace(true);
+            worked
+        };
+        let (worked, ()) = tokio::join!(work, self.tend(ended));
+        Ok(worked?)
     }
 
-    /// Counts what waits, ends batches whose chunk failed for the last time, and removes what broken uploads left. Never
-    /// ends.
-    async fn tend(&self) -> ! {
+    /// Counts what waits, ends batches whose chunk failed for the last time, and removes what broken uploads left.
+    async fn tend(&self, mut ended: watch::Receiver<bool>) {
         let mut swept: Option<Instant> = None;
-        loop {
+        while !*ended.borrow() {
             if let Err(error) = self.look_after_the_queue().await {
                 tracing::warn!(%error, "the job queue is not looked after");
             }
@@ -134,7 +136,7 @@ impl Worker {
                     tracing::warn!(%error, "inputs of broken uploads are not removed");
                 }
             }
-            tokio::time::sleep(TEND_EVERY).await;
+            let _ = tokio::time::timeout(TEND_EVERY, ended.wait_for(|ended| *ended)).await;
         }
     }
 
@@ -166,6 +168,11 @@ impl Worker {
             ChunkError::Store
         };
         let Some(chunk) = records.begin_chunk(&job.batch, job.chunk).await.map_err(failed)? else { return Ok(()) };
+        // By the rules of now: nothing is decided before they are known.
+        self.live.refresh().await.map_err(|error| {
+            tracing::error!(%error, "it is not known which rules are in force");
+            ChunkError::Rules
+        })?;
         let source = format!("batch:{}", job.batch);
         let (worker, pipeline) = (self.clone(), self.live.of(&job.tenant).ok_or(ChunkError::Rules)?);
         // Set when this future is dropped: then the thread below has nobody left to work for.

@@ -30,20 +30,15 @@ pub(super) async fn run(args: &WorkerArgs, config: &Config) -> anyhow::Result<Ex
     batch.workers = usize::from(args.concurrency);
     // Drafts are tried on single tickets alone.
     let (live, _) = Live::new(Arc::clone(&store), pipeline, gate_of(config));
-    let live = Arc::new(live);
     let (stop, stopped) = watch::channel(false);
     let sequencer = tokio::spawn(Sequencer::new(&store).run(stopped.clone()));
-    let worker = Worker::new(Arc::clone(&store), Arc::clone(&live), batch, config.review, Foreground::default());
+    let worker = Worker::new(Arc::clone(&store), Arc::new(live), batch, config.review, Foreground::default());
     let worker = tokio::spawn(worker.run(stopped));
     writeln!(io::stderr(), "{}", config.lang.pick("工作进程已启动", "the worker is running"))?;
-    tokio::select! {
-        _ = asked_to_end.recv() => {}
-        () = live.follow() => {}
-    }
+    asked_to_end.recv().await;
     let _ = stop.send(true);
     let _ = worker.await;
     let _ = sequencer.await;
-    drop(live);
     if let Some(store) = Arc::into_inner(store) {
         witnessed::finish(store, config).await?;
     }

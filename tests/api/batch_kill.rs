@@ -94,3 +94,29 @@ async fn a_worker_that_is_killed_leaves_its_chunk_to_the_others() {
     }
     service.stop().await;
 }
+
+#[tokio::test]
+async fn the_program_works_until_it_is_told_to_stop() {
+    let service = Service::with_batch(&quick()).await;
+    let key = service.key(Role::Operator, "default").await;
+    let response = upload(&service, &key, "", tickets(60).join("\n")).await;
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    let config = service.store_config();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_praetor"));
+    command.args(["--lang", "en", "worker", "--concurrency", "2"]).current_dir(crate::pipeline::repo("."));
+    command.env("DATABASE_URL", config.database_url.as_ref().unwrap()).env("PRAETOR_LOG", "error");
+    command.env("PRAETOR_MASTER_KEY", config.master_key.as_ref().unwrap()).env("PRAETOR_LOG_KEY", config.log_key());
+    let mut worker = Doomed(command.stderr(Stdio::piped()).spawn().unwrap());
+    let batch = ended(&service, &key, &location).await;
+    assert_eq!((batch["state"].as_str(), batch["chunks_done"].as_i64()), (Some("done"), Some(3)), "{batch}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&worker.0), rustix::process::Signal::TERM).unwrap();
+    let (status, said) = tokio::task::spawn_blocking(move || {
+        let said = std::io::read_to_string(worker.0.stderr.take().unwrap()).unwrap();
+        (worker.0.wait().unwrap(), said)
+    })
+    .await
+    .unwrap();
+    assert!(status.success(), "{said}");
+    assert_eq!(said, "the worker is running\n");
+    service.stop().await;
+}
