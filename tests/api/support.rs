@@ -1,6 +1,7 @@
 //! A running service with a database of its own, and a client for it.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use praetor::api::{Application, FreshKey, Role};
@@ -74,7 +75,9 @@ impl Service {
         let handle = application.handle();
         let running = tokio::spawn(application.run());
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { store, client: Client::builder().no_proxy().build().unwrap(), base, database, handle, running }
+        // The server closes a connection that was idle for five seconds: none of nearly that age is used again.
+        let client = Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(2)).build().unwrap();
+        Self { store, client, base, database, handle, running }
     }
 
     pub(super) async fn stop(self) {
