@@ -175,8 +175,7 @@ async fn api3_broken_object_property_level_authorization() {
 
 #[tokio::test]
 async fn api4_unrestricted_resource_consumption() {
-    let mut config = ServeConfig::default();
-    config.rate_per_key = 20.try_into().unwrap();
+    let config = ServeConfig { rate_per_key: 20.try_into().unwrap(), ..ServeConfig::default() };
     let service = Service::with(config).await;
     let operator = service.key(Role::Operator, "default").await;
     // A small body that unpacks to a large one.
