@@ -270,3 +270,21 @@ fn installed(name: &str) -> PathBuf {
     let above = exe.iter().flat_map(|exe| exe.ancestors().skip(1)).map(|dir| dir.join(name));
     above.chain([Path::new("/usr/share/praetor").join(name)]).find(|dir| dir.is_dir()).unwrap_or(local)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::File;
+
+    #[test]
+    fn what_the_documentation_shows_of_the_file_is_taken() {
+        let mut checked = 0;
+        for page in [include_str!("../docs/API.md"), include_str!("../docs/OPERATIONS.md")] {
+            for block in page.split("```toml\n").skip(1).filter_map(|rest| rest.split("\n```").next()) {
+                toml::from_str::<File>(block).unwrap_or_else(|error| panic!("{error}\n{block}"));
+                checked += 1;
+            }
+        }
+        assert!(checked >= 5, "{checked}");
+    }
+}

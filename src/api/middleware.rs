@@ -52,7 +52,7 @@ pub(super) async fn around<B: MessageBody + 'static>(
     let pattern = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let started = Instant::now();
     let span = tracing::info_span!(
-        "request", otel.kind = "server", otel.name = format!("{method} {pattern}"), request_id = %id, method, path = %request.path(),
+        "request", otel.kind = "server", otel.name = format!("{method} {pattern}"), request_id = %id, method, route = pattern,
         tenant = Empty, key_id = Empty, status = Empty,
     );
     let connection = request.conn_data::<Arc<Connection>>().cloned();

@@ -45,6 +45,8 @@ async fn no_personal_data_and_no_secret_is_logged_even_when_all_is() {
     assert_eq!(program.decide(&ticket.to_string(), &[("content-type", "text/plain")]).await.status(), 415);
     let listed = program.client.get(format!("{}/v1/decisions?limit=欧阳静怡", program.base));
     assert_eq!(listed.bearer_auth(&program.key).send().await.unwrap().status(), 400);
+    let lost = program.client.get(format!("{}/v1/decisions/13900007788/欧阳静怡", program.base)).send().await.unwrap();
+    assert_eq!(lost.status(), 404);
     let secret = program.key.rsplit('_').next().unwrap().to_owned();
     let log = program.stop().await;
     let mut seen = 0;
@@ -52,7 +54,7 @@ async fn no_personal_data_and_no_secret_is_logged_even_when_all_is() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
         seen += usize::from(line["message"] == "answered" && line["span"]["request_id"].is_string());
     }
-    assert_eq!(seen, 5, "{log}");
+    assert_eq!(seen, 6, "{log}");
     assert!(log.contains("\"DEBUG\""), "debug is on");
     let mut private = vec![secret, "once-551".to_owned(), "欧阳静怡".to_owned(), "13900007788".to_owned()];
     personal(&ticket, &mut private);

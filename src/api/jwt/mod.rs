@@ -7,6 +7,7 @@ mod keys;
 use std::collections::HashSet;
 use std::sync::Mutex;
 
+use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -99,7 +100,7 @@ impl Issuer {
         if token.len() > LONGEST {
             return Err("it is too long".to_owned());
         }
-        let header = decode_header(token).map_err(|error| error.to_string())?;
+        let header = decode_header(token).map_err(|error| in_words(&error))?;
         if !self.algorithms.contains(&header.alg) {
             return Err(format!("{:?} is not taken", header.alg));
         }
@@ -115,7 +116,7 @@ impl Issuer {
         rules.set_issuer(&[&self.config.issuer]);
         rules.set_audience(&[&self.config.audience]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        Ok(decode::<Map<String, Value>>(token, &key, &rules).map_err(|error| error.to_string())?.claims)
+        Ok(decode::<Map<String, Value>>(token, &key, &rules).map_err(|error| in_words(&error))?.claims)
     }
 
     async fn is_known(&self, store: &Store, tenant: &TenantId) -> Result<bool, ApiError> {
@@ -128,6 +129,14 @@ impl Issuer {
         let all: HashSet<TenantId> = store.tenants().await?.into_iter().collect();
         *self.tenants.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = all;
         Ok(known(&self.tenants))
+    }
+}
+
+/// Why a token does not hold, without anything that stands in it.
+fn in_words(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::Base64(_) | ErrorKind::Json(_) | ErrorKind::Utf8(_) => "it cannot be read".to_owned(),
+        kind => format!("{kind:?}"),
     }
 }
 
