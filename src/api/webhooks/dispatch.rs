@@ -32,7 +32,7 @@ const PAUSED_LOOK: Duration = Duration::from_secs(30);
 const AT_ONCE: usize = 16;
 
 /// Events delivered to a webhook before others have their turn.
-const IN_A_ROW: i64 = 50;
+const IN_A_ROW: i64 = 500;
 
 /// Tells receivers of what is recorded.
 pub struct Dispatcher {
