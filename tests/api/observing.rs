@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::program::Program;
 use super::receiver::{Received, receive};
+use super::reviews;
 use super::support::{Service, example};
 use crate::pipeline::repo;
 
@@ -147,8 +148,11 @@ fn metrics(query: &str, into: &mut BTreeSet<String>) {
 #[tokio::test]
 async fn the_dashboard_shows_only_what_the_service_counts() {
     let service = Service::start().await;
-    let key = service.key(Role::Operator, "default").await;
-    assert_eq!(service.decide(&key, &example(1)).await.status(), 201);
+    let (key, reviewer) = (service.key(Role::Operator, "default").await, service.key(Role::Reviewer, "default").await);
+    let decision = reviews::decided(&service, &key).await;
+    let task = format!("/v1/reviews/{}", reviews::task_of(&decision));
+    reviews::post(&service, &format!("{task}/claim"), &reviewer, &Value::Null, 200).await;
+    reviews::post(&service, &format!("{task}/resolve"), &reviewer, &reviews::ordered(&decision, "1.00"), 201).await;
     assert_eq!(service.decide(&key, "{}").await.status(), 422);
     let counted = service.get("/metrics", "").await.text().await.unwrap();
     let names: BTreeSet<&str> =

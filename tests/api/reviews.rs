@@ -21,7 +21,7 @@ async fn read(service: &Service, path: &str, key: &str) -> Value {
     serde_json::from_str(&response.text().await.unwrap()).unwrap()
 }
 
-async fn post(service: &Service, path: &str, key: &str, body: &Value, status: u16) -> Value {
+pub(super) async fn post(service: &Service, path: &str, key: &str, body: &Value, status: u16) -> Value {
     let response = service.post(path, key, body.to_string()).send().await.unwrap();
     let (code, text) = (response.status().as_u16(), response.text().await.unwrap());
     assert_eq!(code, status, "{path}: {text}");
@@ -29,7 +29,7 @@ async fn post(service: &Service, path: &str, key: &str, body: &Value, status: u1
 }
 
 /// Hands all good examples in; the decision that waits for a person with a remedy that has an amount.
-async fn decided(service: &Service, caller: &str) -> Value {
+pub(super) async fn decided(service: &Service, caller: &str) -> Value {
     let mut found = Value::Null;
     for n in 1..=15 {
         let response = service.decide(caller, &example(n)).await;
@@ -42,7 +42,7 @@ async fn decided(service: &Service, caller: &str) -> Value {
     found
 }
 
-fn task_of(decision: &Value) -> String {
+pub(super) fn task_of(decision: &Value) -> String {
     decision["id"].as_str().unwrap().replace("dec_", "rev_")
 }
 
@@ -53,7 +53,7 @@ fn remedy(decision: &Value, refund: &str) -> Value {
             "return_goods": r["return_goods"] })
 }
 
-fn ordered(decision: &Value, refund: &str) -> Value {
+pub(super) fn ordered(decision: &Value, refund: &str) -> Value {
     json!({ "verdict": "override", "corrections": [{ "reason": "amount" }], "remedy": remedy(decision, refund) })
 }
 

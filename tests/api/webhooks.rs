@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::receiver::{Received, next, receive};
+use super::reviews;
 use super::support::{Service, example, problem};
 
 fn config() -> WebhookConfig {
@@ -52,13 +53,18 @@ async fn decide(service: &Service, key: &str, n: usize) -> String {
     let answer = service.decide(key, &example(n)).await;
     assert_eq!(answer.status(), 201);
     let id = serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap()["id"].as_str().unwrap().to_owned();
-    // A leaf waits for every transaction of the cluster that began earlier, those of other tests included.
+    place_all(service).await;
+    id
+}
+
+/// Gives every leaf its place. One waits for each transaction of the cluster that began earlier, those of other tests
+/// included.
+async fn place_all(service: &Service) {
     let mut sequencer = Sequencer::new(&service.store);
     while service.store.log().pending().await.unwrap() > 0 {
         sequencer.drain().await.unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    id
 }
 
 async fn body(answer: reqwest::Response, status: u16) -> Value {
@@ -253,5 +259,34 @@ async fn a_webhook_cannot_reach_what_only_the_service_can_reach() {
         last = service.post("/v1/webhooks", &admin, wanted).send().await.unwrap().status().as_u16();
     }
     assert_eq!(last, 409);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_people_decide_is_told_without_their_words() {
+    let service = service(config()).await;
+    let (admin, caller) = (service.key(Role::Admin, "default").await, service.key(Role::Caller, "default").await);
+    let reviewer = service.key(Role::Reviewer, "default").await;
+    let (url, received) = receive(|_| ("200 OK", String::new()));
+    let (_, secret) = make(&service, &admin, &url, &["review.resolved", "appeal.opened"]).await;
+    let decision = reviews::decided(&service, &caller).await;
+    let (id, task) = (decision["id"].as_str().unwrap(), format!("/v1/reviews/{}", reviews::task_of(&decision)));
+    reviews::post(&service, &format!("{task}/claim"), &reviewer, &Value::Null, 200).await;
+    let mut resolution = reviews::ordered(&decision, "1.00");
+    resolution["note"] = json!("买家欧阳静怡很着急");
+    reviews::post(&service, &format!("{task}/resolve"), &reviewer, &resolution, 201).await;
+    let appeal = json!({ "party": "buyer", "grounds": "我不同意，我叫欧阳静怡" });
+    reviews::post(&service, &format!("/v1/decisions/{id}/appeal"), &caller, &appeal, 201).await;
+    place_all(&service).await;
+    let working = Working::start(&service, &config());
+    for (event, what) in [("review.resolved", "review_id"), ("appeal.opened", "appeal_id")] {
+        let told = next(&received).await;
+        assert_eq!(signed(&told, &secret), 1);
+        let text = String::from_utf8(told.body.clone()).unwrap();
+        assert!(text.contains(event) && !text.contains("欧阳"), "{text}");
+        assert_eq!(data(&told)["decision_id"], id);
+        assert!(data(&told)[what].is_string(), "{text}");
+    }
+    working.stop().await;
     service.stop().await;
 }
