@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgTransaction;
 
 use super::Store;
+use super::batches::BatchCursor;
 use super::error::StoreError;
 use super::keys::{Joined, NOBODY, joined};
 use super::model::NewRecord;
@@ -297,6 +298,25 @@ impl TenantStore {
         .fetch_one(&mut *tx)
         .await
         .map_err(StoreError::query("read a webhook's cursor"))
+    }
+
+    /// Where a webhook's batches go on: after the last end that was delivered, else after the webhook was made.
+    pub async fn webhook_batches(&self, id: &str) -> Result<BatchCursor, StoreError> {
+        let mut tx = self.begin(Intent::Read).await?;
+        let at = sqlx::query!(
+            r#"SELECT coalesce(last.xid, w.xid)::text AS "xid!", coalesce(last.seq, 0) AS "seq!"
+               FROM praetor.webhooks w
+               LEFT JOIN LATERAL (SELECT s.xid, s.seq FROM praetor.webhook_deliveries d
+                                  JOIN praetor.batch_states s ON s.seq = d.position
+                                  WHERE d.webhook_id = w.id AND d.stream = 'batch' AND d.delivered
+                                  ORDER BY s.xid DESC, s.seq DESC LIMIT 1) last ON true
+               WHERE w.id = $1"#,
+            id,
+        )
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(StoreError::query("read a webhook's cursor"))?;
+        Ok(BatchCursor { xid: at.xid, seq: at.seq })
     }
 
     /// Keeps an attempt.

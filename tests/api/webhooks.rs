@@ -16,6 +16,7 @@ use sha2::Sha256;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::batches;
 use super::receiver::{Received, next, receive};
 use super::reviews;
 use super::support::{Service, example, problem};
@@ -288,5 +289,34 @@ async fn what_people_decide_is_told_without_their_words() {
         assert!(data(&told)[what].is_string(), "{text}");
     }
     working.stop().await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_batch_is_told_once() {
+    let service = service(config()).await;
+    let (admin, operator) = (service.key(Role::Admin, "default").await, service.key(Role::Operator, "default").await);
+    let (url, received) =
+        receive(|n| if n == 0 { ("500 Internal Server Error", String::new()) } else { ("200 OK", String::new()) });
+    let upload = async || {
+        let made = batches::upload(&service, &operator, "", batches::tickets(2).join("\n")).await;
+        let location = made.headers()["location"].to_str().unwrap().to_owned();
+        body(service.post(&format!("{location}/cancel"), &operator, "").send().await.unwrap(), 200).await
+    };
+    // What ended before is not told.
+    upload().await;
+    let (_, secret) = make(&service, &admin, &url, &["batch.finished"]).await;
+    let batch = upload().await;
+    let working = Working::start(&service, &config());
+    for _ in 0..2 {
+        let told = next(&received).await;
+        assert_eq!(signed(&told, &secret), 1);
+        assert_eq!(data(&told), json!({ "batch_id": batch["id"], "state": "cancelled" }));
+    }
+    working.stop().await;
+    let again = Working::start(&service, &config());
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!(received.try_recv().is_err());
+    again.stop().await;
     service.stop().await;
 }

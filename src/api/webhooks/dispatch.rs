@@ -14,7 +14,7 @@ use super::message::{Event, Message};
 use super::target::Targets;
 use crate::api::ApiError;
 use crate::config::WebhookConfig;
-use crate::store::{DispatchLock, Store, StoreError, TenantId, WebhookRow};
+use crate::store::{DispatchLock, Store, StoreError, TenantId, TenantStore, WebhookRow};
 
 /// How often it looks for what is new.
 const TICK: Duration = Duration::from_millis(500);
@@ -27,6 +27,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// How often a paused webhook is looked at, at least: a test that succeeded wakes it.
 const PAUSED_LOOK: Duration = Duration::from_secs(30);
+
+/// How often the ends of batches are looked for.
+const BATCHES_LOOK: Duration = Duration::from_secs(1);
 
 /// Webhooks served at a time.
 const AT_ONCE: usize = 16;
@@ -54,6 +57,8 @@ struct Place {
     id: String,
     /// The next leaf to look at; None before the attempts were read.
     from: Option<i64>,
+    /// Whether it is told of batches, whose ends are looked for time and again.
+    batches: bool,
     /// Not before.
     due: Instant,
 }
@@ -103,14 +108,14 @@ impl Dispatcher {
             let now = Instant::now();
             let fresh = |(tenant, id): (TenantId, String)| {
                 let known = idle.remove(&id);
-                known.unwrap_or(Place { tenant, id, from: None, due: now })
+                known.unwrap_or(Place { tenant, id, from: None, batches: false, due: now })
             };
             let all = self.store.all_webhooks().await?.into_iter();
             let mut waiting: Vec<Place> = all.filter(|(_, id)| !served.contains(id)).map(fresh).collect();
             // Whoever was served last waits longest.
             waiting.sort_by_key(|place| place.due);
             for place in waiting {
-                let news = place.due <= now && place.from.is_none_or(|from| from < size);
+                let news = place.due <= now && (place.batches || place.from.is_none_or(|from| from < size));
                 if !news || served.len() >= AT_ONCE {
                     idle.insert(place.id.clone(), place);
                     continue;
@@ -169,23 +174,48 @@ impl Dispatcher {
             None => records.webhook_cursor(&place.id, "ledger").await?.map_or(webhook.from_leaf, |last| last + 1),
         };
         let events: Vec<Event> = webhook.events.iter().filter_map(|event| event.parse().ok()).collect();
-        let kinds: Vec<&str> = events.iter().map(|event| event.kind().as_str()).collect();
+        let kinds: Vec<&str> = events.iter().filter_map(|event| Some(event.kind()?.as_str())).collect();
         let secrets = records.webhook_secrets(&place.id).await?;
         let (found, next) = records.ledger_events(from, &kinds, IN_A_ROW).await?;
         for event in &found {
             place.from = Some(from);
-            if let Some(message) = Message::of(&records, &place.id, event).await? {
-                let attempt = self.targets.send(&webhook.url, &secrets, &message).await;
-                records.put_delivery(&place.id, &attempt).await?;
-                if !attempt.delivered {
-                    let failures = records.webhook(&place.id).await?.map_or(1, |webhook| webhook.failures);
-                    return Ok(self.wait_after(failures));
-                }
+            if let Some(message) = Message::of(&records, &place.id, event).await?
+                && !self.tell(&records, &webhook, &secrets, &message).await?
+            {
+                return self.wait(&records, &place.id).await;
             }
             from = event.position + 1;
         }
         place.from = Some(next);
-        Ok(Duration::ZERO)
+        place.batches = events.contains(&Event::BatchFinished);
+        if !place.batches {
+            return Ok(Duration::ZERO);
+        }
+        let after = records.webhook_batches(&place.id).await?;
+        for end in records.batch_ends_after(&after, IN_A_ROW).await? {
+            if !self.tell(&records, &webhook, &secrets, &Message::of_batch(&place.id, &end)).await? {
+                return self.wait(&records, &place.id).await;
+            }
+        }
+        Ok(BATCHES_LOOK)
+    }
+
+    /// Sends a message and keeps the attempt; whether it was delivered.
+    async fn tell(
+        &self,
+        records: &TenantStore,
+        webhook: &WebhookRow,
+        secrets: &[Vec<u8>],
+        message: &Message,
+    ) -> Result<bool, ApiError> {
+        let attempt = self.targets.send(&webhook.url, secrets, message).await;
+        records.put_delivery(&webhook.id, &attempt).await?;
+        Ok(attempt.delivered)
+    }
+
+    /// How long to wait after a failure.
+    async fn wait(&self, records: &TenantStore, id: &str) -> Result<Duration, ApiError> {
+        Ok(self.wait_after(records.webhook(id).await?.map_or(1, |webhook| webhook.failures)))
     }
 
     /// The wait after so many failures in a row: twice as long each time, a fifth more or less.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::super::error::ApiError;
-use crate::store::{LedgerEvent, RecordKind, TenantStore};
+use crate::store::{BatchEnd, LedgerEvent, RecordKind, TenantStore};
 
 /// Something that can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -22,11 +22,15 @@ pub(in super::super) enum Event {
     /// Somebody appeals against a decision.
     #[serde(rename = "appeal.opened")]
     AppealOpened,
+    /// A batch has ended, in whatever way.
+    #[serde(rename = "batch.finished")]
+    BatchFinished,
 }
 
 impl Event {
     /// Every event.
-    pub(in super::super) const ALL: [Event; 3] = [Self::DecisionRecorded, Self::ReviewResolved, Self::AppealOpened];
+    pub(in super::super) const ALL: [Event; 4] =
+        [Self::DecisionRecorded, Self::ReviewResolved, Self::AppealOpened, Self::BatchFinished];
 
     /// The name.
     pub(in super::super) fn as_str(self) -> &'static str {
@@ -34,15 +38,17 @@ impl Event {
             Self::DecisionRecorded => "decision.recorded",
             Self::ReviewResolved => "review.resolved",
             Self::AppealOpened => "appeal.opened",
+            Self::BatchFinished => "batch.finished",
         }
     }
 
-    /// The kind of record in the ledger.
-    pub(super) fn kind(self) -> RecordKind {
+    /// The kind of record in the ledger, for what has a leaf.
+    pub(super) fn kind(self) -> Option<RecordKind> {
         match self {
-            Self::DecisionRecorded => RecordKind::Decision,
-            Self::ReviewResolved => RecordKind::Review,
-            Self::AppealOpened => RecordKind::Appeal,
+            Self::DecisionRecorded => Some(RecordKind::Decision),
+            Self::ReviewResolved => Some(RecordKind::Review),
+            Self::AppealOpened => Some(RecordKind::Appeal),
+            Self::BatchFinished => None,
         }
     }
 }
@@ -60,7 +66,7 @@ impl FromStr for Event {
 pub(in super::super) struct Message {
     /// Its id.
     pub id: String,
-    /// `ledger` or `test`.
+    /// `ledger`, `batch` or `test`.
     pub stream: &'static str,
     /// Where in that stream.
     pub position: i64,
@@ -86,7 +92,7 @@ impl Message {
         webhook: &str,
         found: &LedgerEvent,
     ) -> Result<Option<Self>, ApiError> {
-        let of_kind = |event: &Event| event.kind().as_str() == found.kind;
+        let of_kind = |event: &Event| event.kind().is_some_and(|kind| kind.as_str() == found.kind);
         let Some(event) = Event::ALL.into_iter().find(of_kind) else { return Ok(None) };
         let mut data = Map::new();
         let mut tell = |name: &str, value: Option<&str>| {
@@ -100,10 +106,11 @@ impl Message {
                 tell("ticket_id", found.ticket_id.as_deref());
                 tell("outcome", found.outcome.as_deref());
             }
-            Event::ReviewResolved | Event::AppealOpened => {
+            _ => {
                 let id = if event == Event::AppealOpened { "appeal_id" } else { "review_id" };
                 tell(id, Some(&found.record_id));
-                let record = records.get_record(event.kind(), &found.record_id).await?;
+                let kind = event.kind().unwrap_or(RecordKind::Review);
+                let record = records.get_record(kind, &found.record_id).await?;
                 // Of what was erased since only the id is left to tell.
                 let kept: Option<Value> = record.and_then(|r| serde_json::from_slice(r.body.kept().ok()?).ok());
                 if kept.as_ref().is_some_and(|body| body["final"] == false) {
@@ -114,10 +121,8 @@ impl Message {
             }
         }
         data.insert("leaf_index".to_owned(), found.position.into());
-        let mut id = Sha256::digest(format!("{webhook}/ledger/{}", found.position)).to_vec();
-        id.truncate(16);
         Ok(Some(Self {
-            id: format!("msg_{}", hex::encode(id)),
+            id: id(webhook, "ledger", found.position),
             stream: "ledger",
             position: found.position,
             event: event.as_str(),
@@ -125,6 +130,25 @@ impl Message {
             body: body(event.as_str(), found.recorded_at, &Value::Object(data)),
         }))
     }
+
+    /// The message of a batch that has ended.
+    pub(super) fn of_batch(webhook: &str, end: &BatchEnd) -> Self {
+        let event = Event::BatchFinished.as_str();
+        Self {
+            id: id(webhook, "batch", end.cursor.seq),
+            stream: "batch",
+            position: end.cursor.seq,
+            event,
+            record_id: end.batch.clone(),
+            body: body(event, end.at, &json!({ "batch_id": end.batch, "state": end.state })),
+        }
+    }
+}
+
+fn id(webhook: &str, stream: &str, position: i64) -> String {
+    let mut hash = Sha256::digest(format!("{webhook}/{stream}/{position}")).to_vec();
+    hash.truncate(16);
+    format!("msg_{}", hex::encode(hash))
 }
 
 fn body(event: &str, at: DateTime<Utc>, data: &Value) -> String {
