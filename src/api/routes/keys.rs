@@ -20,7 +20,7 @@ pub(super) struct KeyRequest {
     /// What it may do.
     role: Role,
     /// What people call it.
-    #[schema(max_length = 100)]
+    #[schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: Option<String>,
     /// From when on it is refused.
     expires_at: Option<DateTime<Utc>>,

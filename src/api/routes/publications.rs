@@ -27,7 +27,7 @@ pub(super) struct DraftBody {
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     files: Files,
     /// Why, for whoever is to approve it; nobody's personal data.
-    #[schema(max_length = 500)]
+    #[schema(max_length = 500, pattern = r"^[^\x00]*$")]
     note: Option<String>,
 }
 
