@@ -137,6 +137,7 @@ async fn a_decision_is_claimed_overridden_appealed_and_settled() {
     // The appeal goes to another; until it is decided the override holds.
     let appeal = format!("/v1/decisions/{id}/appeal");
     post(&service, &appeal, &caller, &json!({ "party": "seller", "grounds": " " }), 400).await;
+    post(&service, &appeal, &caller, &json!(["seller", "an array of the fields"]), 400).await;
     let queued = post(&service, &appeal, &caller, &json!({ "party": "seller", "grounds": "凭证系伪造" }), 201).await;
     post(&service, &appeal, &caller, &json!({ "party": "seller", "grounds": "again" }), 409).await;
     let said = read(&service, &standing, &caller).await;

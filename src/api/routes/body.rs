@@ -15,6 +15,10 @@ pub(in super::super) struct BodyLimit(pub usize);
 /// Reads a body, or says where it is not what is expected.
 pub(super) fn json<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
     json_only(request)?;
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        // serde would also take an array of the fields in their order.
+        return Err(ApiError::Body("expected an object at line 1 column 1".to_owned()));
+    }
     serde_json::from_slice(body).or_else(|error| {
         // JSON has one kind of number: 9.0 is the integer 9. Without such a number, what was wrong stays wrong.
         let read: Option<Value> = serde_json::from_slice(body).ok();
