@@ -26,7 +26,7 @@ pub(super) struct WebhookRequest {
     /// Where events go: an https URL at a public address, without user, password or fragment; or one of a host that the
     /// service's configuration names.
     #[schema(
-        max_length = 2048,
+        max_length = 2047,
         pattern = r"^https://[a-z][a-z0-9]{0,40}(\.[a-z][a-z0-9]{0,20})+(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.~-]*)?(\?[A-Za-z0-9=&_.~-]*)?$"
     )]
     url: String,
