@@ -119,6 +119,8 @@ pub fn document() -> Value {
     let thresholds = &mut document["components"]["schemas"]["ReplayRequest"]["properties"]["thresholds"];
     thresholds["propertyNames"] = json!({ "enum": ["scene", "goods_type", "first_report", "evidence", "measure"] });
     thresholds["additionalProperties"] = json!({ "type": "number", "minimum": 0, "maximum": 1 });
+    // A stream of events is no JSON that a schema of one could describe.
+    document["paths"]["/v1/batches/{id}/events"]["get"]["responses"]["200"]["content"]["text/event-stream"] = json!({});
     let problem = json!({
         "description": "A problem; its `code` says which",
         "content": { "application/problem+json": { "schema": reference("Problem") } },

@@ -53,6 +53,9 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> anyhow::Result<Exi
         served = application.run() => served,
         never = witness_now_and_then(&store, config) => never,
     };
+    // A connection to the database belongs to the thread that opened it. Those of the threads that served die with them and
+    // pass for alive while they do.
+    tokio::time::sleep(DYING).await;
     let _ = stop.send(true);
     if let Some(worker) = worker {
         let _ = worker.await;
@@ -71,6 +74,9 @@ pub(super) fn gate_of(config: &Config) -> GateOf {
     let config = config.clone();
     Arc::new(move |pins| gate(&config, pins, false).unwrap_or_default())
 }
+
+/// How long threads that served take to be gone, generously.
+const DYING: Duration = Duration::from_millis(500);
 
 /// How long a checkpoint waits for its witness.
 const WITNESSED_EVERY: Duration = Duration::from_secs(10);
