@@ -52,7 +52,9 @@ impl Targets {
             ("应为 https 网址，不含用户名、密码和片段", "is an https URL without user, password or fragment");
         let url: Url = text.parse().map_err(|_| not_a_url)?;
         let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-        let Some(host) = url.host_str().filter(|_| plain && url.as_str().len() <= LONGEST_URL) else { return Err(not_a_url) };
+        let Some(host) = url.host_str().filter(|_| plain && url.as_str().len() <= LONGEST_URL) else {
+            return Err(not_a_url);
+        };
         let allowed = is_allowed(&self.allowed, host);
         if !(url.scheme() == "https" || url.scheme() == "http" && allowed) {
             return Err(not_a_url);
