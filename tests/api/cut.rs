@@ -82,13 +82,13 @@ async fn between(socket: &Path, cut: Arc<Cut>) -> u16 {
 }
 
 /// The program itself; it dies with the test.
-struct Serving {
+pub(super) struct Serving {
     process: Child,
-    base: String,
+    pub(super) base: String,
 }
 
 impl Serving {
-    async fn start(url: &str, folder: &Path) -> Self {
+    pub(super) async fn start(url: &str, folder: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_praetor"));
         command.args(["--lang", "en", "serve", "--listen", "127.0.0.1:0"]).current_dir(repo(""));
         command.env("DATABASE_URL", url).env("PRAETOR_DATA_DIR", folder).stderr(Stdio::piped());
@@ -104,7 +104,13 @@ impl Serving {
         Self { process, base: base.await.unwrap() }
     }
 
-    async fn decide(&self, client: &Client, key: &str, once: &str, ticket: &str) -> reqwest::Result<reqwest::Response> {
+    pub(super) async fn decide(
+        &self,
+        client: &Client,
+        key: &str,
+        once: &str,
+        ticket: &str,
+    ) -> reqwest::Result<reqwest::Response> {
         let request = client.post(format!("{}/v1/decisions", self.base)).bearer_auth(key);
         let request = request.header("content-type", "application/json").header("idempotency-key", once);
         request.body(ticket.to_owned()).send().await

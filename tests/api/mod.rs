@@ -10,6 +10,7 @@ mod edge;
 mod jwt;
 mod keys;
 mod limits;
+mod loss;
 mod observing;
 mod owasp;
 mod program;
