@@ -148,6 +148,8 @@ async fn a_decision_is_replayed_over_http_as_on_the_command_line() {
     let editor = service.key(Role::Editor, "default").await;
     let stranger = service.key(Role::Operator, "elsewhere").await;
     keep_book(&service.store, &BOOK).await.unwrap();
+    // The log has its key from the first checkpoint on, which holds the keys made above.
+    placed(&service).await;
     let made = value(service.decide(&caller, &example(1)).await, 201).await;
     let path = format!("/v1/decisions/{}/replay", made["id"].as_str().unwrap());
     let ask = async |body: Value| value(post(&service, &path, &operator, body).await, 200).await;
