@@ -14,6 +14,7 @@ use praetor::api::Role;
 use praetor::store::{Store, StoreConfig};
 use reqwest::Client;
 use sqlx::Connection;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Notify;
@@ -128,9 +129,8 @@ impl Drop for Serving {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_after_death_between_commit_and_reply_gets_the_one_decision() {
-    let rounds: usize = std::env::var("PRAETOR_KILL_ROUNDS").ok().map_or(2, |text| text.parse().unwrap());
+/// A database, a folder with keys of its own, and the store on both.
+pub(super) async fn apart() -> (Database, TempDir, Store) {
     let database = Database::create().await;
     let folder = tempfile::tempdir().unwrap();
     let direct = StoreConfig {
@@ -140,6 +140,13 @@ async fn a_retry_after_death_between_commit_and_reply_gets_the_one_decision() {
     };
     let store = Store::open(&direct).await.unwrap();
     store.migrate().await.unwrap();
+    (database, folder, store)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_after_death_between_commit_and_reply_gets_the_one_decision() {
+    let rounds: usize = std::env::var("PRAETOR_KILL_ROUNDS").ok().map_or(2, |text| text.parse().unwrap());
+    let (database, folder, store) = apart().await;
     let key = key_in(&store, Role::Caller, "default", None).await;
     let cut = Arc::new(Cut::default());
     let port = between(database.cluster.socket_dir(), Arc::clone(&cut)).await;

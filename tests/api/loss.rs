@@ -5,16 +5,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use praetor::api::Role;
-use praetor::store::{Store, StoreConfig};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::watch;
 
-use super::cut::Serving;
+use super::cut::{Serving, apart};
 use super::support::{example, key_in, problem};
-use crate::store::support::Database;
-
 /// Passes connections on to the database's socket while the receiver says so; cuts them when it does not. Returns its port.
 async fn between(socket: &Path, there: watch::Receiver<bool>) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -53,15 +50,7 @@ async fn until(client: &Client, url: &str, key: &str, status: u16) -> Response {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_goes_and_comes_back_needs_no_restart() {
-    let database = Database::create().await;
-    let folder = tempfile::tempdir().unwrap();
-    let direct = StoreConfig {
-        database_url: database.config("postgres").database_url,
-        data_dir: folder.path().to_owned(),
-        ..StoreConfig::default()
-    };
-    let store = Store::open(&direct).await.unwrap();
-    store.migrate().await.unwrap();
+    let (database, folder, store) = apart().await;
     let key = key_in(&store, Role::Caller, "default", None).await;
     let (there, seen) = watch::channel(true);
     let port = between(database.cluster.socket_dir(), seen).await;

@@ -13,7 +13,7 @@ use super::super::error::{ApiError, shown};
 use super::super::state::AppState;
 use super::super::upload::Upload;
 use super::decisions::{idempotency_key, time};
-use super::page::{self, Page};
+use super::page::{Page, PageQuery};
 use crate::batch::{Chunk, MAX_TICKET, Splitter};
 use crate::config::BatchConfig;
 use crate::store::{BatchRow, Ended, NewBatch, TenantStore};
@@ -243,14 +243,6 @@ fn readable(name: &str) -> Result<&str, ApiError> {
     Err(ApiError::parameter("name", &shown(name), zh, en))
 }
 
-/// Query of a list of batches.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
 /// List batches, newest first
 #[utoipa::path(
     get, path = "/v1/batches", tag = "batches", operation_id = "listBatches",
@@ -263,10 +255,9 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     guard: Guarded<ReadBatches>,
     state: web::Data<AppState>,
-    query: web::Query<ListQuery>,
+    query: web::Query<PageQuery>,
 ) -> Result<web::Json<Page<Batch>>, ApiError> {
-    let limit = page::limit(query.limit.as_deref())?;
-    let before = query.cursor.as_deref().map(page::read_cursor).transpose()?;
+    let (limit, before) = query.bounds()?;
     let rows = state.store.tenant(&guard.caller.tenant).batches(before, limit + 1).await?;
     Ok(web::Json(Page::of(rows, limit, |row| row.seq).map(Batch::from)))
 }

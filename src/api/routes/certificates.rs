@@ -2,13 +2,13 @@
 
 use actix_web::web;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::super::auth::{Guarded, ReadCertificates};
 use super::super::error::{ApiError, internal};
 use super::super::state::AppState;
-use super::page::{self, Page};
+use super::page::{Page, PageQuery};
 use crate::decision::{Certified, Gate};
 use crate::store::{RecordKind, StoredRecord, TenantId};
 
@@ -47,14 +47,6 @@ fn listed(record: &StoredRecord, in_force: Option<&str>) -> Result<CertificateLi
     })
 }
 
-/// Query of a list of certificates.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
 /// List certificates, oldest first
 #[utoipa::path(
     get, path = "/v1/certificates", tag = "certificates", operation_id = "listCertificates",
@@ -67,13 +59,16 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     guard: Guarded<ReadCertificates>,
     state: web::Data<AppState>,
-    query: web::Query<ListQuery>,
+    query: web::Query<PageQuery>,
 ) -> Result<web::Json<Page<CertificateListed>>, ApiError> {
-    let limit = page::limit(query.limit.as_deref())?;
-    let after = query.cursor.as_deref().map(page::read_cursor).transpose()?.unwrap_or(0);
+    let (limit, after) = query.bounds()?;
     let tenant = &guard.caller.tenant;
     let now = in_force(&state, tenant).map(|certified| certified.hash());
-    let records = state.store.tenant(tenant).list_records(RecordKind::Certificate, after, i64::from(limit) + 1).await?;
+    let records = state
+        .store
+        .tenant(tenant)
+        .list_records(RecordKind::Certificate, after.unwrap_or(0), i64::from(limit) + 1)
+        .await?;
     let items = records.iter().map(|record| listed(record, now.as_deref())).collect::<Result<Vec<_>, _>>()?;
     Ok(web::Json(Page::of(items, limit, |item| item.seq)))
 }

@@ -1,6 +1,6 @@
 //! Lists come in pages: at most so many items, and a cursor to the next.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::error::ApiError;
 
@@ -36,6 +36,23 @@ impl<T> Page<T> {
     /// Each item in another form.
     pub(super) fn map<U>(self, form: impl Fn(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(form).collect(), next_cursor: self.next_cursor }
+    }
+}
+
+/// Query of a list that is not filtered.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// Items of the page at most.
+    pub limit: Option<String>,
+    /// Where it begins.
+    pub cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// Limit and place, for lists in an order of recording.
+    pub(super) fn bounds(&self) -> Result<(u16, Option<i64>), ApiError> {
+        Ok((limit(self.limit.as_deref())?, self.cursor.as_deref().map(read_cursor).transpose()?))
     }
 }
 

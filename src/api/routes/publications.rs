@@ -11,7 +11,7 @@ use super::super::error::{ApiError, internal, shown};
 use super::super::state::AppState;
 use super::body::json;
 use super::packs::{Files, clean, pack_name};
-use super::page::{self, Page};
+use super::page::{Page, PageQuery};
 use crate::record::canonical;
 use crate::replay::keep_book;
 use crate::store::{Hash, NewPublication, NewRecord, PublicationRow, Step, StepRow, Stepped};
@@ -167,14 +167,6 @@ fn of_step<'a>(caller: &'a Caller, name: &'a str) -> impl Fn(&Step) -> NewRecord
     }
 }
 
-/// Query of a list of publications.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
 /// List publications, newest first
 #[utoipa::path(
     get, path = "/v1/sops/publications", tag = "sops", operation_id = "listPublications",
@@ -187,10 +179,9 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     guard: Guarded<ReadPublications>,
     state: web::Data<AppState>,
-    query: web::Query<ListQuery>,
+    query: web::Query<PageQuery>,
 ) -> Result<web::Json<Page<Publication>>, ApiError> {
-    let limit = page::limit(query.limit.as_deref())?;
-    let before = query.cursor.as_deref().map(page::read_cursor).transpose()?;
+    let (limit, before) = query.bounds()?;
     let rows = state.store.tenant(&guard.caller.tenant).publications(before, limit + 1).await?;
     Ok(web::Json(Page::of(rows, limit, |row| row.seq).map(Publication::from)))
 }
@@ -350,10 +341,9 @@ pub(super) async fn report(
     guard: Guarded<ReadPublications>,
     state: web::Data<AppState>,
     id: web::Path<String>,
-    query: web::Query<ListQuery>,
+    query: web::Query<PageQuery>,
 ) -> Result<web::Json<ShadowReport>, ApiError> {
-    let limit = page::limit(query.limit.as_deref())?;
-    let before = query.cursor.as_deref().map(page::read_cursor).transpose()?;
+    let (limit, before) = query.bounds()?;
     let records = state.store.tenant(&guard.caller.tenant);
     if records.publication(&id).await?.is_none() {
         return Err(ApiError::NotFound);

@@ -10,7 +10,7 @@ use super::super::auth::{FreshKey, Guarded, ManageTenants, Role};
 use super::super::error::ApiError;
 use super::super::state::AppState;
 use super::body::json;
-use super::page::{self, Page};
+use super::page::{self, Page, PageQuery};
 use crate::store::{NewApiKey, TenantId, TenantRow};
 
 /// A tenant to add.
@@ -85,14 +85,6 @@ pub(super) async fn create(
     Ok(HttpResponse::Created().json(TenantCreated { id: id.into(), key_id: fresh.id, token }))
 }
 
-/// Query of a list of tenants.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
 /// List tenants, by name
 ///
 /// For admins of the tenant `default` alone.
@@ -107,7 +99,7 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     guard: Guarded<ManageTenants>,
     state: web::Data<AppState>,
-    query: web::Query<ListQuery>,
+    query: web::Query<PageQuery>,
 ) -> Result<web::Json<Page<TenantListed>>, ApiError> {
     of_default(&guard)?;
     let limit = page::limit(query.limit.as_deref())?;

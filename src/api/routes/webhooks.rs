@@ -12,7 +12,7 @@ use super::super::error::ApiError;
 use super::super::state::AppState;
 use super::super::webhooks::{Attempt, Event, Message, Secret, paused};
 use super::body::json;
-use super::page::{self, Page};
+use super::page::{Page, PageQuery};
 use crate::config::WebhookConfig;
 use crate::store::{NewWebhook, WebhookRow};
 
@@ -121,14 +121,6 @@ impl From<Attempt> for DeliveryListed {
     }
 }
 
-/// Query of a list.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
 /// Make a webhook
 ///
 /// It is told of what is recorded from now on, at least once and in order. The secret is shown this once.
@@ -186,16 +178,11 @@ fn shown(id: String, secret: &Secret) -> WebhookSecret {
 pub(super) async fn list(
     guard: Guarded<ManageWebhooks>,
     state: web::Data<AppState>,
-    query: web::Query<ListQuery>,
+    query: web::Query<PageQuery>,
 ) -> Result<web::Json<Page<Webhook>>, ApiError> {
-    let (limit, before) = bounds(&query)?;
+    let (limit, before) = query.bounds()?;
     let rows = state.store.tenant(&guard.caller.tenant).webhooks(before, limit + 1).await?;
     Ok(web::Json(Page::of(rows, limit, |row| row.seq).map(|row| Webhook::of(row, &state.webhooks))))
-}
-
-fn bounds(query: &ListQuery) -> Result<(u16, Option<i64>), ApiError> {
-    let before = query.cursor.as_deref().map(page::read_cursor).transpose()?;
-    Ok((page::limit(query.limit.as_deref())?, before))
 }
 
 /// Read a webhook
@@ -290,9 +277,9 @@ pub(super) async fn deliveries(
     guard: Guarded<ManageWebhooks>,
     state: web::Data<AppState>,
     id: web::Path<String>,
-    query: web::Query<ListQuery>,
+    query: web::Query<PageQuery>,
 ) -> Result<web::Json<Page<DeliveryListed>>, ApiError> {
-    let (limit, before) = bounds(&query)?;
+    let (limit, before) = query.bounds()?;
     find(&guard, &state, &id).await?;
     let rows = state.store.tenant(&guard.caller.tenant).deliveries(&id, before, limit + 1).await?;
     Ok(web::Json(Page::of(rows, limit, |row| row.seq).map(DeliveryListed::from)))
