@@ -70,7 +70,7 @@ pub enum ApiError {
         /// Seconds until the next is accepted.
         retry_after: u64,
     },
-    /// The queue is full or too slow for the deadline.
+    /// There is no room, or it would take too long.
     Overloaded {
         /// Seconds until it is worth trying again.
         retry_after: u64,

@@ -46,7 +46,7 @@ pub(super) async fn refresh(state: &AppState) {
     for (kind, count) in [("open", open), ("idle", idle), ("waiting", waiting)] {
         metrics::gauge!("praetor_database_connections", "state" => kind).set(f64::from(count));
     }
-    let waiting = u32::try_from(state.adjudicator.waiting()).unwrap_or(u32::MAX);
+    let waiting = u32::try_from(state.admission.inside()).unwrap_or(u32::MAX);
     metrics::gauge!("praetor_queue_depth").set(f64::from(waiting));
     if let Some(bytes) = resident() {
         metrics::gauge!("praetor_process_resident_bytes").set(bytes);
@@ -112,7 +112,7 @@ fn describe() {
     histogram!("praetor_judge_seconds", "Time that a wave waited for the models");
     histogram!("praetor_batch_cases", "Cases decided together");
     counter!("praetor_decisions_total", "Decisions by outcome and scene; refused tickets have no scene");
-    counter!("praetor_shed_total", "Cases refused because the queue was full or too slow for their deadline");
+    counter!("praetor_shed_total", "Cases refused because there was no room or it would have taken too long");
     counter!("praetor_webhook_deliveries_total", "Attempts to deliver an event to a webhook, by result");
     gauge!("praetor_queue_depth", "Cases accepted and not yet answered");
     gauge!("praetor_database_connections", "Connections of the pool that are open or idle; tasks that wait for one");

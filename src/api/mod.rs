@@ -1,6 +1,7 @@
 //! The HTTP service: routes over the same pipeline as the command line, with keys, limits and one form of error.
 //! Handlers call the pipeline and the store and nothing deeper; each is a few lines.
 
+mod admission;
 mod auth;
 mod cors;
 mod error;
@@ -39,7 +40,7 @@ pub use auth::{FreshKey, Role};
 pub use error::ApiError;
 pub use jwt::JwtError;
 pub use openapi::document as openapi;
-use queue::{Adjudicator, QueueConfig};
+use queue::Adjudicator;
 pub use routes::keys::{DEFAULT_GRACE, LONGEST_GRACE};
 use state::AppState;
 pub use tls::TlsError;
@@ -105,8 +106,8 @@ impl Application {
         let listener = TcpListener::bind(config.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let metrics = gauges::recorder().map_err(ServeError::Start)?;
-        let queue = QueueConfig { waiting: config.queue.get(), batch: config.batch.get() };
-        let (adjudicator, thread) = Adjudicator::start(queue).map_err(|e| ServeError::Start(e.to_string()))?;
+        let adjudicator = Adjudicator::start(config.queue.get(), config.batch.get());
+        let (adjudicator, thread) = adjudicator.map_err(|e| ServeError::Start(e.to_string()))?;
         let (live, shadower) = Live::new(Arc::clone(&store), pipeline, gate_of);
         let state =
             web::Data::new(AppState::new(adjudicator, Arc::new(live), store, config, *review, metrics.clone())?);
@@ -143,7 +144,7 @@ impl Application {
 
     /// The requests that wait for an answer, for backlogs to give way to.
     pub fn foreground(&self) -> Foreground {
-        Foreground::new(self.state.adjudicator.gauge())
+        Foreground::new(self.state.admission.gauge())
     }
 
     /// Which rules each tenant is decided by.
@@ -171,7 +172,7 @@ impl Application {
         let live = Arc::clone(&state.live);
         let follow = async move { live.follow().await };
         let for_shadow = state.clone();
-        let shadow = shadower.run(move || for_shadow.adjudicator.waiting() > 0);
+        let shadow = shadower.run(move || for_shadow.admission.inside() > 0);
         let result = tokio::select! {
             result = server => result,
             never = upkeep => never,

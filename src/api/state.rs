@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, watch};
 
 use super::ServeError;
+use super::admission::Admission;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::gauges::Asked;
@@ -59,6 +60,8 @@ pub(super) struct AppState {
     pub ending: watch::Sender<bool>,
     /// When each key's last use was written down.
     uses: Mutex<HashMap<String, Instant>>,
+    /// Who may come in.
+    pub admission: Admission,
     /// The way into the pipeline. The last field: when its thread ends, all else here has been let go.
     pub adjudicator: Adjudicator,
 }
@@ -97,6 +100,7 @@ impl AppState {
             streams: Arc::new(Semaphore::new(config.backlogs.streams)),
             ending: watch::Sender::new(false),
             uses: Mutex::default(),
+            admission: Admission::new(config.queue.get(), Duration::from_millis(config.longest_ms.get())),
             adjudicator,
         })
     }

@@ -18,10 +18,13 @@ pub struct ServeConfig {
     pub workers: NonZeroUsize,
     /// Open connections a worker.
     pub connections: NonZeroUsize,
-    /// Cases that may wait for the models; more are refused with 503.
+    /// Cases that may be inside, from the first look to the record; more are refused with 503.
     pub queue: NonZeroUsize,
     /// Cases decided together at most.
     pub batch: NonZeroUsize,
+    /// Milliseconds that a case may be expected to take; one that would take longer is refused with 503, so that the
+    /// others keep their latency.
+    pub longest_ms: NonZeroU64,
     /// Milliseconds a request may take.
     pub deadline_ms: u64,
     /// Requests a second of one key.
@@ -64,6 +67,7 @@ impl Default for ServeConfig {
             connections: positive(1_024),
             queue: positive(256),
             batch: positive(32),
+            longest_ms: NonZeroU64::new(500).unwrap_or(NonZeroU64::MIN),
             deadline_ms: 10_000,
             rate_per_key: rate(200),
             rate_per_tenant: rate(1_000),

@@ -6,7 +6,7 @@
 //! The index is built in memory from a rule book and never written; its hash is a function of the rule book
 //! and of everything here that can change a score.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sha2::{Digest, Sha256};
 use tantivy::collector::TopDocs;
@@ -43,6 +43,8 @@ pub struct IndexError(#[from] tantivy::TantivyError);
 pub struct Index {
     reader: IndexReader,
     fields: [Field; 3],
+    /// The pairs in each field. Most of what a case says is in none, and to look it up costs more than to score what is.
+    known: [HashSet<String>; 3],
     hash: String,
 }
 
@@ -67,15 +69,20 @@ impl Index {
         index.tokenizers().register("pairs", TextAnalyzer::builder(WhitespaceTokenizer::default()).build());
         // One thread and one commit: one segment, so scores do not depend on how work was split.
         let mut writer = index.writer_with_num_threads::<TantivyDocument>(1, 32 << 20)?;
+        let mut known: [HashSet<String>; 3] = Default::default();
         for (i, sop) in (0u64..).zip(&book.sops) {
             let mut doc = TantivyDocument::new();
             let scene = book.term(&sop.scene);
-            doc.add_text(fields[0], parted(&format!("{} {}", sop.title.zh, scene.zh)));
+            let mut add = |n: usize, text: &str| {
+                doc.add_text(fields[n], parted(text));
+                known[n].extend(pairs(text));
+            };
+            add(0, &format!("{} {}", sop.title.zh, scene.zh));
             for clause in &sop.clauses {
-                doc.add_text(fields[1], parted(&clause.text.zh));
+                add(1, &clause.text.zh);
             }
             for requirement in sop.buyer.iter().chain(&sop.seller) {
-                doc.add_text(fields[2], parted(&requirement.text.zh));
+                add(2, &requirement.text.zh);
             }
             doc.add_u64(number, i);
             writer.add_document(doc)?;
@@ -85,7 +92,7 @@ impl Index {
         let mut hash = Sha256::new();
         hash.update(FORMAT);
         hash.update(book.hash().0);
-        Ok(Self { reader: index.reader()?, fields, hash: hex::encode(hash.finalize()) })
+        Ok(Self { reader: index.reader()?, fields, known, hash: hex::encode(hash.finalize()) })
     }
 
     /// Hash of the indexed rules and of the way they are scored.
@@ -104,7 +111,10 @@ impl Index {
         }
         let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
         for pair in &wanted {
-            for (field, boost) in self.fields.iter().zip(BOOSTS) {
+            for ((field, boost), known) in self.fields.iter().zip(BOOSTS).zip(&self.known) {
+                if !known.contains(pair) {
+                    continue;
+                }
                 let term = TermQuery::new(Term::from_field_text(*field, pair), IndexRecordOption::WithFreqs);
                 clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term), boost))));
             }

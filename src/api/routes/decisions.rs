@@ -55,6 +55,7 @@ pub(super) async fn create(
     {
         return replayed(before.request_sha256 == once.request_sha256, before.decision);
     }
+    let admitted = state.admission.admit()?;
     let case = match Case::parse(&body) {
         Ok(case) => case,
         Err(errors) => return Err(quarantine(&state, &guard.caller.tenant, &body, errors).await?),
@@ -76,6 +77,7 @@ pub(super) async fn create(
     let left = deadline.saturating_duration_since(Instant::now());
     let recording = recording.instrument(tracing::info_span!("record"));
     let raced = tokio::time::timeout(left, recording).await.map_err(|_| ApiError::DeadlineExceeded)??;
+    admitted.done();
     crate::record::count(&decided);
     match (raced, &once) {
         (Some(before), Some(once)) => replayed(before.request_sha256 == once.request_sha256, before.decision),
