@@ -103,14 +103,14 @@ async fn an_export_is_the_tenants_records_page_by_page_and_each_is_what_its_leaf
     let caller = service.key(Role::Caller, "default").await;
     let auditor = service.key(Role::Auditor, "default").await;
     let stranger = service.key(Role::Caller, "elsewhere").await;
-    for n in [1, 2] {
+    for n in 1..=9 {
         assert_eq!(service.decide(&caller, &example(n)).await.status(), 201);
     }
     assert_eq!(service.decide(&stranger, &example(3)).await.status(), 201);
     placed(&service).await;
     let (mut lines, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = service.get(&format!("/v1/audit/export?limit=1{cursor}"), &auditor).await;
+        let page = service.get(&format!("/v1/audit/export?limit=10{cursor}"), &auditor).await;
         assert_eq!(
             (page.status().as_u16(), page.headers()["content-type"].to_str().unwrap()),
             (200, "application/x-ndjson")
@@ -120,12 +120,12 @@ async fn an_export_is_the_tenants_records_page_by_page_and_each_is_what_its_leaf
         let Some(next) = next else { break };
         cursor = format!("&cursor={next}");
     }
-    assert_eq!(lines.len(), 4, "two keys and two decisions");
+    assert_eq!(lines.len(), 12, "two keys, nine decisions and the first page");
     let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
     for line in &lines {
-        let RecordLine { commitment, tenant, kind, id, recorded_at, content, leaf } =
+        let RecordLine { commitment, tenant, kind, id, recorded_at, content, .. } =
             serde_json::from_str(line).unwrap();
-        assert!(tenant == "default" && leaf.is_some());
+        assert_eq!(tenant, "default");
         let Content::Kept { salt, parts, case, .. } = content else { panic!("{line}") };
         let parts = parts.iter().map(|(name, text)| (name.clone(), Hash::of(text.as_bytes()))).collect();
         let entry = Entry { tenant, kind, id, recorded_at, parts };
@@ -133,9 +133,17 @@ async fn an_export_is_the_tenants_records_page_by_page_and_each_is_what_its_leaf
         assert_eq!(case.is_some(), kind == Kind::Decision);
         *kinds.entry(kind).or_default() += 1;
     }
-    assert_eq!(kinds, [(Kind::Decision, 2), (Kind::Access, 2)].into());
+    assert_eq!(kinds, [(Kind::Decision, 9), (Kind::Access, 3)].into());
     let only = service.get("/v1/audit/export?kind=decision", &auditor).await.text().await.unwrap();
-    assert_eq!(only.lines().count(), 2);
+    assert_eq!(only.lines().count(), 9);
+    let exports = service.get("/v1/audit/export?kind=access&limit=200", &auditor).await.text().await.unwrap();
+    let acts: Vec<&str> = exports.lines().filter(|line| line.contains("records.export")).collect();
+    assert_eq!(acts.len(), 3, "two pages of all, one of decisions; this one is recorded after it was read");
+    assert!(acts[2].contains(r#"\"kind\":\"decision\""#) && acts[2].contains(r#"\"records\":9"#), "{}", acts[2]);
+    for limit in ["9", "201"] {
+        let refused = problem(service.get(&format!("/v1/audit/export?limit={limit}"), &auditor).await, 400).await;
+        assert_eq!(refused["code"], "invalid_parameter");
+    }
     assert_eq!(problem(service.get("/v1/audit/export?kind=x", &auditor).await, 400).await["code"], "invalid_parameter");
     service.stop().await;
 }

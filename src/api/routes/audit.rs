@@ -4,6 +4,7 @@
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::super::auth::{ExportRecords, Guarded, ReadProofs};
 use super::super::error::{ApiError, internal};
@@ -196,6 +197,9 @@ fn read_kind(text: &str) -> Result<RecordKind, ApiError> {
     })
 }
 
+/// Records of an exported page at least, unless no more are there: each page adds one, which a later page must not outlast.
+const LEAST_EXPORT: u16 = 10;
+
 /// Query of an export.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,11 +213,12 @@ pub(super) struct ExportQuery {
 ///
 /// The tenant's records in the order of recording, a JSON line each, as in a bundle's `records.ndjson`: leaf, commitment, salt
 /// and content, with decisions their traces and cases. `Next-Cursor` says where the next page begins; it is missing on the last.
+/// Each page leaves a record of its own (`access`, action `records.export`) before it is given.
 #[utoipa::path(
     get, path = "/v1/audit/export", tag = "proofs", operation_id = "exportRecords",
     params(
         ("kind" = Option<String>, Query, description = "Only this kind of record", pattern = "^(decision|review|appeal|sop_publication|certificate|erasure|access|key_rotation)$"),
-        ("limit" = Option<u16>, Query, description = "1 to 200, 50 by default", minimum = 1, maximum = 200),
+        ("limit" = Option<u16>, Query, description = "10 to 200, 50 by default", minimum = 10, maximum = 200),
         ("cursor" = Option<String>, Query, description = "`Next-Cursor` of the page before", pattern = "^[0-7][0-9a-f]{15}$"),
     ),
     responses((
@@ -226,12 +231,15 @@ pub(super) async fn export(
     state: web::Data<AppState>,
     query: web::Query<ExportQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = page::limit(query.limit.as_deref())?;
+    let limit = page::limit_from(LEAST_EXPORT, query.limit.as_deref())?;
     let after = query.cursor.as_deref().map(page::read_cursor).transpose()?.unwrap_or(0);
     let kind = query.kind.as_deref().map(read_kind).transpose()?;
     let mut records = state.store.export_of(&guard.caller.tenant, kind, after, limit + 1).await?;
     let more = records.len() > usize::from(limit);
     records.truncate(usize::from(limit));
+    let details = json!({ "kind": kind.map(RecordKind::as_str), "after": query.cursor, "records": records.len() });
+    let did = guard.caller.did("records.export", details);
+    state.store.tenant(&guard.caller.tenant).append_records(RecordKind::Access, &[did]).await?;
     let mut response = HttpResponse::Ok();
     if let Some((seq, _)) = records.last().filter(|_| more) {
         response.insert_header(("next-cursor", page::cursor(*seq)));

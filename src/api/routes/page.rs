@@ -58,13 +58,18 @@ impl PageQuery {
 
 /// Reads `limit`.
 pub(super) fn limit(text: Option<&str>) -> Result<u16, ApiError> {
+    limit_from(1, text)
+}
+
+/// Reads `limit` where a page has a least length too.
+pub(super) fn limit_from(least: u16, text: Option<&str>) -> Result<u16, ApiError> {
     let Some(text) = text else { return Ok(DEFAULT) };
-    text.parse().ok().filter(|n| (1..=MOST).contains(n)).ok_or_else(|| {
+    text.parse().ok().filter(|n| (least..=MOST).contains(n)).ok_or_else(|| {
         ApiError::parameter(
             "limit",
             text,
-            format!("应为 1 至 {MOST} 的整数"),
-            format!("is an integer from 1 to {MOST}"),
+            format!("应为 {least} 至 {MOST} 的整数"),
+            format!("is an integer from {least} to {MOST}"),
         )
     })
 }
