@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::state::AppState;
+use crate::store::Store;
 
 /// The database is asked at most this often, whoever scrapes.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
+
+/// The form of `/metrics`.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// And for at most this long.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -40,21 +43,20 @@ impl Asked {
     }
 }
 
-/// Brings the gauges up to date. A database that does not answer leaves those that come from it as they were.
-pub(super) async fn refresh(state: &AppState) {
-    let (open, idle, waiting) = state.store.connections();
+/// Brings the gauges of this process and its database up to date. A database that does not answer leaves those that come
+/// from it as they were.
+pub(super) async fn refresh(store: &Store, asked: &Asked) {
+    let (open, idle, waiting) = store.connections();
     for (kind, count) in [("open", open), ("idle", idle), ("waiting", waiting)] {
         metrics::gauge!("praetor_database_connections", "state" => kind).set(f64::from(count));
     }
-    let waiting = u32::try_from(state.admission.inside()).unwrap_or(u32::MAX);
-    metrics::gauge!("praetor_queue_depth").set(f64::from(waiting));
     if let Some(bytes) = resident() {
         metrics::gauge!("praetor_process_resident_bytes").set(bytes);
     }
-    if !state.asked.is_due() {
+    if !asked.is_due() {
         return;
     }
-    match tokio::time::timeout(PATIENCE, state.store.log().lag()).await {
+    match tokio::time::timeout(PATIENCE, store.log().lag()).await {
         Ok(Ok(lag)) => {
             metrics::gauge!("praetor_ledger_pending").set(u32::try_from(lag.leaves).map_or(f64::MAX, f64::from));
             metrics::gauge!("praetor_ledger_lag_seconds").set(lag.oldest.as_secs_f64());
@@ -62,7 +64,7 @@ pub(super) async fn refresh(state: &AppState) {
         Ok(Err(error)) => tracing::debug!(%error, "the ledger's lag is not known"),
         Err(_) => tracing::debug!("the ledger's lag is not known in time"),
     }
-    match tokio::time::timeout(PATIENCE, state.store.waiting()).await {
+    match tokio::time::timeout(PATIENCE, store.waiting()).await {
         Ok(Ok(waiting)) => {
             for kind in ["review", "audit", "appeal"] {
                 let open = waiting.iter().find(|row| row.kind == kind).map_or(0, |row| row.open);
@@ -131,4 +133,8 @@ fn describe() {
     for result in ["delivered", "failed"] {
         metrics::counter!("praetor_webhook_deliveries_total", "result" => result).increment(0);
     }
+    for outcome in ["auto", "review", "rejected"] {
+        metrics::counter!("praetor_batch_lines_total", "outcome" => outcome).increment(0);
+    }
+    metrics::gauge!("praetor_batch_chunks_waiting").increment(0.0);
 }

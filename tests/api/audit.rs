@@ -123,8 +123,7 @@ async fn an_export_is_the_tenants_records_page_by_page_and_each_is_what_its_leaf
     assert_eq!(lines.len(), 12, "two keys, nine decisions and the first page");
     let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
     for line in &lines {
-        let RecordLine { commitment, tenant, kind, id, recorded_at, content, .. } =
-            serde_json::from_str(line).unwrap();
+        let RecordLine { commitment, tenant, kind, id, recorded_at, content, .. } = serde_json::from_str(line).unwrap();
         assert_eq!(tenant, "default");
         let Content::Kept { salt, parts, case, .. } = content else { panic!("{line}") };
         let parts = parts.iter().map(|(name, text)| (name.clone(), Hash::of(text.as_bytes()))).collect();

@@ -1,8 +1,10 @@
 //! What the service tells of itself: logs without personal data, spans to a collector, figures that the dashboard shows.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use praetor::api::Role;
+use praetor::api::{Observed, Role};
 use serde_json::{Value, json};
 
 use super::program::Program;
@@ -176,5 +178,34 @@ async fn the_dashboard_shows_only_what_the_service_counts() {
     for node in ["label", "policy", "remedy"] {
         assert!(counted.contains(&format!("praetor_node_seconds_count{{node=\"{node}\"}}")), "{node}");
     }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_tells_how_it_is_and_nothing_else() {
+    let service = Service::start().await;
+    let observed = Observed::build("127.0.0.1:0".parse().unwrap()).unwrap();
+    let at = format!("http://{}", observed.address());
+    let running = tokio::spawn(observed.run(Arc::clone(&service.store)));
+    let get = |path: &str| service.client.get(format!("{at}{path}")).send();
+    let mut counted = String::new();
+    for _ in 0..50 {
+        counted = get("/metrics").await.unwrap().text().await.unwrap();
+        if counted.contains("praetor_ledger_lag_seconds ") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for name in
+        ["batch_lines_total{outcome=\"auto\"}", "batch_chunks_waiting", "ledger_lag_seconds", "process_resident_bytes"]
+    {
+        assert!(counted.contains(&format!("\npraetor_{name} ")), "{name} in {counted}");
+    }
+    let alive = get("/healthz").await.unwrap();
+    assert_eq!((alive.status().as_u16(), alive.text().await.unwrap()), (200, r#"{"status":"alive"}"#.to_owned()));
+    for path in ["/v1/decisions", "/docs", "/"] {
+        assert_eq!(get(path).await.unwrap().status().as_u16(), 404, "{path}");
+    }
+    running.abort();
     service.stop().await;
 }

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
     get, path = "/healthz", tag = "service", operation_id = "alive", security(()),
     responses((status = 200, description = "It does", body = serde_json::Value)),
 )]
-pub(super) async fn alive() -> HttpResponse {
+pub(in super::super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "alive" }))
 }
 
@@ -47,8 +47,10 @@ pub(super) async fn ready(state: web::Data<AppState>) -> HttpResponse {
     responses((status = 200, description = "Counts and latencies", content_type = "text/plain", body = String)),
 )]
 pub(super) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
-    gauges::refresh(&state).await;
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(state.metrics.render())
+    let inside = u32::try_from(state.admission.inside()).unwrap_or(u32::MAX);
+    ::metrics::gauge!("praetor_queue_depth").set(f64::from(inside));
+    gauges::refresh(&state.store, &state.asked).await;
+    HttpResponse::Ok().content_type(gauges::CONTENT_TYPE).body(state.metrics.render())
 }
 
 /// This contract
