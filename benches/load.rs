@@ -1,6 +1,6 @@
 //! The service under load on this machine's loopback: `praetor serve` as it is, with a private database, and clients in
 //! this process. Latency (p50, p99, milliseconds) and throughput at 1, 16 and 256 connections; then four times as many
-//! requests as it can take.
+//! requests as it can take; then a backlog, which nobody waits for.
 //!
 //! Once with the shipped models, once with the tests' tiny ones, which cost next to nothing: models excluded. Every
 //! request is another ticket, is decided and is recorded. Figures are printed, nothing is asserted.
@@ -19,6 +19,9 @@ use reqwest::Client;
 /// How long each measurement runs, after a tenth of it that is not counted.
 const SECONDS: u64 = 15;
 
+/// Tickets of the long backlog.
+const BACKLOG: usize = 13_200;
+
 const CONNECTIONS: [usize; 3] = [1, 16, 256];
 
 const SERVICE: &str = "[serve]\nrate_per_key = 1000000\nrate_per_tenant = 1000000\n";
@@ -32,6 +35,7 @@ struct Serving {
     process: Child,
     url: String,
     key: String,
+    operator: String,
     _folder: tempfile::TempDir,
 }
 
@@ -46,8 +50,11 @@ impl Serving {
             command.args(["--lang", "en", "--models", models, "--data-dir"]).arg(folder.path().join("data"));
             command
         };
-        let made = praetor().args(["key", "create", "--role", "caller", "--raw"]).output().unwrap();
-        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        let key = |role: &str| {
+            let made = praetor().args(["key", "create", "--role", role, "--raw"]).output().unwrap();
+            String::from_utf8(made.stdout).unwrap().trim().to_owned()
+        };
+        let (key, operator) = (key("caller"), key("operator"));
         let mut process = praetor()
             .args(["serve", "--listen", "127.0.0.1:0"])
             .env("PRAETOR_LOG", "off")
@@ -57,7 +64,7 @@ impl Serving {
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
         let url = lines.find_map(|line| line.split_once("serving at ").map(|(_, url)| url.to_owned())).unwrap();
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url, key, _folder: folder }
+        Self { process, url, key, operator, _folder: folder }
     }
 
     /// Resident memory of the process, in MiB.
@@ -170,6 +177,31 @@ async fn open(serving: &Serving, tickets: &Arc<Tickets>, rate: f64) -> (Seen, u6
     (all, most)
 }
 
+/// Hands so many tickets in as one upload and waits until all are recorded. Gives the time of the upload, the time until the
+/// end, and the most memory seen.
+async fn backlog(serving: &Serving, tickets: &Tickets, lines: usize) -> (Duration, Duration, u64) {
+    let client = Client::builder().no_proxy().build().unwrap();
+    let upload: String = (0..lines).map(|_| tickets.next() + "\n").collect();
+    let (mut most, began) = (serving.resident(), Instant::now());
+    let request = client.post(format!("{}/v1/batches", serving.url)).bearer_auth(&serving.operator);
+    let answer = request.header("content-type", "application/x-ndjson").body(upload).send().await.unwrap();
+    let text = answer.text().await.unwrap();
+    let uploaded = began.elapsed();
+    let batch: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let url = format!("{}/v1/batches/{}", serving.url, batch["id"].as_str().unwrap_or_else(|| panic!("{text}")));
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        most = most.max(serving.resident());
+        let text = client.get(&url).bearer_auth(&serving.operator).send().await.unwrap().text().await.unwrap();
+        let batch: serde_json::Value = serde_json::from_str(&text).unwrap();
+        match batch["state"].as_str() {
+            Some("received" | "running") => {}
+            Some("done") => return (uploaded, began.elapsed(), most),
+            _ => panic!("{text}"),
+        }
+    }
+}
+
 fn quantile(times: &mut [u64], q: f64) -> f64 {
     times.sort_unstable();
     let place = ((times.len() as f64 * q).ceil() as usize).clamp(1, times.len()) - 1;
@@ -204,6 +236,19 @@ async fn measure(name: &str, models: &str, tickets: &Arc<Tickets>) {
     println!("{name}, resident: {idle} MiB idle, {loaded} MiB loaded, {peak} MiB at most in overload");
 }
 
+async fn measure_backlog(tickets: &Tickets) {
+    let serving = Serving::start("models");
+    for lines in [1_000, BACKLOG] {
+        let (uploaded, ended, most) = backlog(&serving, tickets, lines).await;
+        let per_second = lines as f64 / ended.as_secs_f64();
+        println!(
+            "a backlog of {lines}: uploaded in {:.1} s, done in {:.1} s, {per_second:.0} decisions a second, {most} MiB at most",
+            uploaded.as_secs_f64(),
+            ended.as_secs_f64()
+        );
+    }
+}
+
 fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return; // `cargo test --benches` only sees that it builds
@@ -214,5 +259,6 @@ fn main() {
     runtime.block_on(async {
         measure("models excluded", "tests/fixtures/judge/good", &tickets).await;
         measure("models included", "models", &tickets).await;
+        measure_backlog(&tickets).await;
     });
 }
