@@ -158,8 +158,11 @@ fn calibrate(args: &FitArgs, config: &Config, out: &mut impl Write) -> anyhow::R
     };
     let certificate = fit(&samples, request, binds(&pins)?, origin);
     let key = signing_key(args, config, out)?;
-    let path = args.out.as_ref().unwrap_or(&config.calibration.certificate);
-    fs::write(path, certificate.sign(&key)?).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut path = args.out.as_ref().unwrap_or(&config.calibration.certificate).clone();
+    if path.is_dir() {
+        path.push(format!("{}.json", pins.rulebook.get(..12).unwrap_or(&pins.rulebook)));
+    }
+    fs::write(&path, certificate.sign(&key)?).with_context(|| format!("cannot write {}", path.display()))?;
     if args.trust {
         write_trusted(&config.calibration.trusted_keys, &key.verifying_key())?;
     }
@@ -306,8 +309,9 @@ fn describe(certificate: &Certificate, lang: Lang, out: &mut impl Write) -> anyh
 fn check(config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pins = open_ungated(config)?.pins().clone();
     let path = &config.calibration.certificate;
-    let signed = certificate(config).with_context(|| format!("the certificate {}", path.display()))?;
-    signed.gate(&pins, false).with_context(|| format!("the certificate {} does not hold", path.display()))?;
+    let (signed, gate) = certificate(config, &pins, false);
+    gate.with_context(|| format!("the certificate {} does not hold", path.display()))?;
+    let signed = signed.with_context(|| format!("no certificate in {}", path.display()))?;
     describe(&signed.body, config.lang, out)?;
     writeln!(out, "{} {} ({})", signed.hash(), signed.body.issued, path.display())?;
     Ok(ExitCode::SUCCESS)

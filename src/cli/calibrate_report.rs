@@ -44,12 +44,8 @@ pub(super) async fn run(args: &ReportArgs, config: &Config, out: &mut impl Write
     for path in &args.labels {
         labels.read(&read(path)?).with_context(|| path.display().to_string())?;
     }
-    let signed = certificate(config);
-    let held = match &signed {
-        Ok(signed) => signed.gate(open_ungated(config)?.pins(), false).map(|_| ()).map_err(|e| e.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    let signed = signed.ok();
+    let (signed, held) = certificate(config, open_ungated(config)?.pins(), false);
+    let held = held.map(|_| ()).map_err(|error| error.to_string());
     let score = signed.as_ref().map_or(Score::Confidence, |s| s.body.score);
     let mut samples = Vec::new();
     for path in &args.decisions {

@@ -59,8 +59,12 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> anyhow::Result
     if let (Ok(judge), Ok(book)) = (judge, book) {
         let pipeline = Pipeline::new(book, judge)?;
         let path = config.calibration.certificate.display();
-        match certificate(config).and_then(|signed| signed.gate(pipeline.pins(), false).map(|_| signed)) {
-            Ok(signed) => writeln!(out, "ok    certificate: {} {} ({path})", &signed.hash()[..12], signed.body.issued)?,
+        let (signed, gate) = certificate(config, pipeline.pins(), false);
+        match gate.map(|_| signed) {
+            Ok(Some(signed)) => {
+                writeln!(out, "ok    certificate: {} {} ({path})", &signed.hash()[..12], signed.body.issued)?
+            }
+            Ok(None) => {}
             Err(error) => {
                 let (warn, note) = (lang.pick("注意", "warn"), lang.pick("不自动处理", "nothing is automatic"));
                 writeln!(out, "{warn}  certificate: {note}: {error} ({path})")?;

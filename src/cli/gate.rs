@@ -1,6 +1,7 @@
 //! Puts the certificate before what decides, and says once when it holds nothing back because there is none that fits.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use crate::calibrate::{CertificateError, Signed};
 use crate::config::Config;
@@ -10,15 +11,46 @@ use crate::ledger::Kind;
 use crate::pipeline::Pipeline;
 use crate::store::{NewRecord, StoreError, TenantStore};
 
-/// The certificate of the configuration, if its signature is by a trusted key.
-pub(super) fn certificate(config: &Config) -> Result<Signed, CertificateError> {
-    Signed::open(&config.calibration.certificate, &config.calibration.trusted_keys)
+/// The certificate of the configuration and the gate that it makes before what runs. Where a folder is configured, the first
+/// of its `.json` files that fits, so that rules may change and find theirs; where none fits, the last, and why not.
+pub(super) fn certificate(
+    config: &Config,
+    pins: &Pins,
+    folds: bool,
+) -> (Option<Signed>, Result<Gate, CertificateError>) {
+    let mut last = None;
+    for path in files(&config.calibration.certificate) {
+        let found = match Signed::open(&path, &config.calibration.trusted_keys) {
+            Ok(signed) => {
+                let gate = signed.gate(pins, folds);
+                (Some(signed), gate)
+            }
+            Err(error) => (None, Err(error)),
+        };
+        if found.1.is_ok() {
+            return found;
+        }
+        last = Some(found);
+    }
+    last.unwrap_or_else(|| {
+        let (path, source) = (config.calibration.certificate.clone(), io::ErrorKind::NotFound.into());
+        (None, Err(CertificateError::Read { path, source }))
+    })
+}
+
+/// The file itself, or the certificates of a folder by name.
+fn files(path: &Path) -> Vec<PathBuf> {
+    let Ok(folder) = std::fs::read_dir(path) else { return vec![path.to_owned()] };
+    let mut files: Vec<PathBuf> = folder.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|file| file.extension().is_some_and(|end| end == "json"));
+    files.sort_unstable();
+    files
 }
 
 /// The gate of the configured certificate before what runs; shut, with a word on standard error, where none fits.
 /// `folds` when fold models run instead of those that it is for.
 pub(super) fn gate(config: &Config, pins: &Pins, folds: bool) -> io::Result<Gate> {
-    match certificate(config).and_then(|signed| signed.gate(pins, folds)) {
+    match certificate(config, pins, folds).1 {
         Ok(gate) => Ok(gate),
         Err(error) => {
             let path = config.calibration.certificate.display();

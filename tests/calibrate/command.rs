@@ -87,3 +87,36 @@ fn a_certificate_of_ones_own_holds_where_its_key_is_trusted() {
     let stranger = praetor(folder.path(), &["--certificate", &mine, "calibrate", "check"]);
     assert!(stranger.status.code() == Some(1) && said(&stranger).1.contains("not among the trusted keys"));
 }
+
+#[test]
+fn of_a_folder_the_certificate_that_fits_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = folder.path().join("certificates");
+    std::fs::create_dir(&certificates).unwrap();
+    let named = certificates.to_str().unwrap();
+    let check = || praetor(folder.path(), &["--certificate", named, "calibrate", "check"]);
+    let none = check();
+    assert!(none.status.code() == Some(1) && said(&none).1.contains(named), "{:?}", said(&none));
+    // One that is none, one that is changed, one that fits; and what is no certificate by its name.
+    let shipped = std::fs::read_to_string(repo("models/certificate.json")).unwrap();
+    std::fs::write(certificates.join("1.json"), "{}").unwrap();
+    std::fs::write(certificates.join("2.json"), shipped.replacen("\"alpha\":", "\"alpha\": 0", 1)).unwrap();
+    std::fs::write(certificates.join("readme.txt"), "no certificate").unwrap();
+    assert_eq!(check().status.code(), Some(1));
+    std::fs::write(certificates.join("3.json"), &shipped).unwrap();
+    let (said_of_it, wrong) = said(&check());
+    assert!(said_of_it.contains("2026-"), "{said_of_it} {wrong}");
+    let decide = ["adjudicate", "examples/tickets.jsonl", "--dry-run", "--format", "json"];
+    let (decided, quiet) = said(&praetor(folder.path(), &[&["--certificate", named][..], &decide].concat()));
+    assert!(outcomes(&decided).iter().filter(|(outcome, _)| outcome == "auto").count() >= 5, "{quiet}");
+    // What is made goes beside them, under the rule book's name.
+    let (key, keys) = (folder.path().join("key.pem"), folder.path().join("trusted.pem"));
+    let decisions = folder.path().join("decisions.jsonl");
+    std::fs::write(&decisions, decided).unwrap();
+    let [key, keys, decisions] = [&key, &keys, &decisions].map(|path| path.to_str().unwrap());
+    let own = ["--certificate", named, "--trusted-keys", keys];
+    let fit = ["calibrate", "examples/gold.jsonl", "--decisions", decisions, "--key", key, "--trust"];
+    let made = praetor(folder.path(), &[&own[..], &fit].concat());
+    assert!(made.status.success(), "{:?}", said(&made));
+    assert_eq!(std::fs::read_dir(&certificates).unwrap().count(), 5);
+}
