@@ -102,7 +102,9 @@ fn main() {
     show("the judge, all questions at once", answered);
     let file = tempfile::NamedTempFile::new().unwrap();
     serde_json::to_writer(&file, &ids).unwrap();
-    let said = Command::new(std::env::current_exe().unwrap()).env(RAW, file.path()).output().unwrap();
+    let mut alone = Command::new(std::env::current_exe().unwrap());
+    alone.env(RAW, file.path()).env("PRAETOR_ORT_LIB", probe(&JudgeConfig::default()).library.unwrap());
+    let said = alone.output().unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     let runs: Vec<(String, f64)> = serde_json::from_slice(&said.stdout).unwrap();
     for (what, seconds) in &runs {
@@ -148,8 +150,7 @@ fn token_ids(judge: &Judge, questions: &[Question]) -> Ids {
 fn raw(path: &Path) {
     let mut ids: Ids = serde_json::from_reader(std::fs::File::open(path).unwrap()).unwrap();
     ids.values_mut().for_each(|rows| rows.sort_by_key(Vec::len));
-    let library = probe(&JudgeConfig::default()).library.unwrap();
-    let environment = ort::environment::init_from(library).unwrap().build().unwrap();
+    let environment = ort::environment::init_from(std::env::var("PRAETOR_ORT_LIB").unwrap()).unwrap().build().unwrap();
     let manifest = Manifest::read(&repo("models")).unwrap();
     let mut runs: Vec<(String, f64)> = Vec::new();
     for rows in SCHEDULES {

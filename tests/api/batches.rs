@@ -5,6 +5,8 @@ use std::io::Write;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
 use praetor::api::{MAX_TICKET, Role};
 use praetor::config::BatchConfig;
 use reqwest::{Method, Response};
@@ -62,6 +64,32 @@ fn location(response: &Response) -> String {
     response.headers()["location"].to_str().unwrap().to_owned()
 }
 
+/// The same from a Parquet file: a row an object, without what is null.
+async fn columns(service: &Service, key: &str, location: &str, query: &str) -> Vec<Value> {
+    let request = service.request(Method::GET, &format!("{location}/results{query}"), key);
+    let response = request.header("accept", "text/html;q=0.1, application/vnd.apache.parquet").send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/vnd.apache.parquet");
+    let file = SerializedFileReader::new(response.bytes().await.unwrap()).unwrap();
+    let mut rows = Vec::new();
+    for row in file.get_row_iter(None).unwrap() {
+        let row = row.unwrap();
+        let mut object = serde_json::Map::new();
+        for (name, field) in row.get_column_iter() {
+            let value = match field {
+                Field::Str(text) if name == "errors" => serde_json::from_str(text).unwrap(),
+                Field::Str(text) => text.as_str().into(),
+                Field::Long(number) => (*number).into(),
+                Field::Int(number) => (*number).into(),
+                Field::Null => continue,
+                other => panic!("{name}: {other}"),
+            };
+            object.insert(name.clone(), value);
+        }
+        rows.push(object.into());
+    }
+    rows
+}
+
 #[tokio::test]
 async fn a_backlog_is_decided_as_single_tickets_are_and_read_back_in_order() {
     let config = small_chunks(4);
@@ -111,6 +139,7 @@ async fn a_backlog_is_decided_as_single_tickets_are_and_read_back_in_order() {
         paged.extend(page);
     }
     assert_eq!(paged, lines);
+    assert_eq!(columns(&service, &key, &location, "").await, lines);
     let list = json(service.get("/v1/batches?limit=1", &key).await, 200).await;
     assert_eq!(list["items"][0], batch);
     for bad in ["after=-1", "after=x", "limit=0", "limit=1000001", "colour=red"] {
@@ -207,6 +236,9 @@ async fn a_poison_line_is_refused_with_reasons_and_stops_nobody() {
     }
     assert_eq!(lines[4]["errors"][0]["rule"], "line_too_long");
     assert_eq!(lines[3]["errors"][0]["path"], "$.order.items[0].quantity");
+    assert_eq!(columns(&service, &key, &location, "").await, lines, "a Parquet file says the same");
+    assert_eq!(columns(&service, &key, &location, "?after=2&limit=3").await, lines[2..5]);
+    assert_eq!(columns(&service, &key, &location, "?after=7").await, Vec::<Value>::new());
     let id = location.rsplit('/').next().unwrap();
     let kept = service.store.tenant(&"default".parse().unwrap()).rejections(&format!("batch:{id}")).await.unwrap();
     assert_eq!(kept.iter().map(|r| r.line).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::ContentEncoding;
+use actix_web::http::header::{self, ContentEncoding};
 use actix_web::web::Bytes;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::super::auth::{Guarded, ReadBatches};
 use super::super::error::ApiError;
 use super::super::state::AppState;
+use super::batch_parquet;
 use super::batches::Batch;
 use crate::store::{BatchLine, Body, TenantStore};
 
@@ -29,33 +30,33 @@ pub(super) struct ResultsQuery {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(in super::super) struct ResultLine {
     /// The line's number in the upload, from 1; blank lines count.
-    line: i64,
+    pub(super) line: i64,
     /// `auto`, `review` or `rejected`; null where the decision's month was set aside.
-    outcome: Option<String>,
+    pub(super) outcome: Option<String>,
     /// The ticket.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ticket_id: Option<String>,
+    pub(super) ticket_id: Option<String>,
     /// The decision.
     #[serde(skip_serializing_if = "Option::is_none")]
-    decision_id: Option<String>,
+    pub(super) decision_id: Option<String>,
     /// The governing SOP.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sop_id: Option<String>,
+    pub(super) sop_id: Option<String>,
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sop_version: Option<i32>,
+    pub(super) sop_version: Option<i32>,
     /// The remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<String>,
+    pub(super) remedy: Option<String>,
     /// Refund in fen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    refund_fen: Option<i64>,
+    pub(super) refund_fen: Option<i64>,
     /// Compensation in fen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    compensation_fen: Option<i64>,
+    pub(super) compensation_fen: Option<i64>,
     /// Why the line was refused: path, value and rule of each error. Absent once the line's subject was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<serde_json::Value>,
+    pub(super) errors: Option<serde_json::Value>,
 }
 
 impl From<BatchLine> for ResultLine {
@@ -81,7 +82,7 @@ impl From<BatchLine> for ResultLine {
 }
 
 /// A reader of results.
-struct Results {
+pub(super) struct Results {
     records: TenantStore,
     id: String,
     after: i64,
@@ -90,9 +91,27 @@ struct Results {
     ended: bool,
 }
 
+impl Results {
+    /// The lines of the next chunk; none when the stream ends.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<ResultLine>>, ApiError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let Some(mut chunk) = self.records.batch_lines(&self.id, self.after).await? else { return Ok(None) };
+        if !chunk.in_order && !self.ended {
+            return Ok(None);
+        }
+        chunk.lines.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= i64::try_from(chunk.lines.len()).unwrap_or(self.left);
+        self.after = chunk.lines.last().map_or(self.after, |line| line.line);
+        Ok(Some(chunk.lines.into_iter().map(ResultLine::from).collect()))
+    }
+}
+
 /// Read what came of a batch
 ///
-/// One JSON object a line (schema `ResultLine`), in the order of the upload. While the batch runs the stream ends with the
+/// One JSON object a line (schema `ResultLine`), or with `Accept: application/vnd.apache.parquet` a Parquet file whose columns
+/// are the object's fields (`errors` as JSON), in the order of the upload. While the batch runs the stream ends with the
 /// last line up to which all are decided; go on later with `after`. Of a batch that was cancelled or failed, lines that
 /// were not decided are missing. `Batch-State` says where the batch stood when the stream began.
 #[utoipa::path(
@@ -102,7 +121,8 @@ struct Results {
         ("after" = Option<i64>, Query, description = "Only lines after this number; 0 by default", minimum = 0),
         ("limit" = Option<i64>, Query, description = "At most so many lines; all by default", minimum = 1, maximum = 1_000_000),
     ),
-    responses((status = 200, description = "The results", content_type = "application/x-ndjson", body = String,
+    responses((status = 200, description = "The results",
+               content((String = "application/x-ndjson"), (Vec<u8> = "application/vnd.apache.parquet")),
                headers(("Batch-State" = String, description = "`received`, `running`, `done`, `cancelled` or `failed`")))),
 )]
 pub(super) async fn results(
@@ -110,33 +130,29 @@ pub(super) async fn results(
     state: web::Data<AppState>,
     id: web::Path<String>,
     query: web::Query<ResultsQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let after = number("after", query.after.as_deref(), 0, i64::MAX)?.unwrap_or(0);
     let left = number("limit", query.limit.as_deref(), 1, 1_000_000)?.unwrap_or(i64::MAX);
     let records = state.store.tenant(&guard.caller.tenant);
     let batch = records.batch(&id).await?.ok_or(ApiError::NotFound)?;
     let reader = Results { records, id: id.into_inner(), after, left, ended: batch.ended_at.is_some() };
-    Ok(HttpResponse::Ok()
-        .content_type("application/x-ndjson")
-        .insert_header(("batch-state", batch.state))
-        .streaming(stream::try_unfold(reader, next_lines)))
+    let mut response = HttpResponse::Ok();
+    response.insert_header(("batch-state", batch.state)).insert_header((header::VARY, "Accept"));
+    if batch_parquet::wanted(&request) {
+        // Its columns are packed already.
+        response.insert_header(ContentEncoding::Identity).content_type(batch_parquet::CONTENT_TYPE);
+        return Ok(response.streaming(batch_parquet::file(reader)));
+    }
+    Ok(response.content_type("application/x-ndjson").streaming(stream::try_unfold(reader, next_lines)))
 }
 
-/// The lines of the next chunk.
+/// The lines of the next chunk, as text.
 async fn next_lines(mut reader: Results) -> Result<Option<(Bytes, Results)>, ApiError> {
-    if reader.left == 0 {
-        return Ok(None);
-    }
-    let Some(mut chunk) = reader.records.batch_lines(&reader.id, reader.after).await? else { return Ok(None) };
-    if !chunk.in_order && !reader.ended {
-        return Ok(None);
-    }
-    chunk.lines.truncate(usize::try_from(reader.left).unwrap_or(usize::MAX));
-    reader.left -= i64::try_from(chunk.lines.len()).unwrap_or(reader.left);
+    let Some(lines) = reader.next().await? else { return Ok(None) };
     let mut text = Vec::new();
-    for line in chunk.lines {
-        reader.after = line.line;
-        serde_json::to_writer(&mut text, &ResultLine::from(line)).map_err(|_| ApiError::Internal)?;
+    for line in lines {
+        serde_json::to_writer(&mut text, &line).map_err(|_| ApiError::Internal)?;
         text.push(b'\n');
     }
     Ok(Some((text.into(), reader)))

@@ -2,6 +2,7 @@
 
 pub(super) mod appeals;
 pub(super) mod audit;
+mod batch_parquet;
 pub(super) mod batch_streams;
 pub(super) mod batches;
 mod body;
