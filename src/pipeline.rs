@@ -1,9 +1,13 @@
 //! Runs the nodes over many cases at once, in waves: each wave's questions are asked together, so that one case
-//! takes few passes and a backlog fills the models. The API, the batch and the replay run this very pipeline.
+//! takes few passes and a backlog fills the models. What nodes compute about different cases is spread over the processor's
+//! cores. The API, the batch and the replay run this very pipeline.
 
 mod stay;
 
+use std::ops::Range;
 use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use crate::case::{Case, Timestamp};
 use crate::decision::{self, Asked, Decision, DecisionError, Gate, NodeRecord, Pins, Trace};
@@ -228,7 +232,7 @@ impl Pipeline {
             self.run_wave(wave, &mut runs, edits)?;
         }
         self.verify(&mut runs)?;
-        runs.into_iter().map(|run| self.conclude(run)).collect()
+        in_order(runs.into_par_iter().map(|run| self.conclude(run)))
     }
 
     /// Decides one case from findings made elsewhere: only the remedy node and what follows it runs.
@@ -250,43 +254,39 @@ impl Pipeline {
         let rules = self.rules();
         let mut stays: Vec<Stay> = wave.iter().map(|node| Stay::begin(node.id(), runs.len())).collect();
         let mut questions = Vec::new();
-        let mut counts = Vec::with_capacity(runs.len() * wave.len());
+        // Where each node's questions about each case lie among all.
+        let mut places: Vec<Vec<Range<usize>>> = Vec::with_capacity(wave.len());
         for (node, stay) in wave.iter().zip(&mut stays) {
-            stay.during(|| {
-                runs.iter().try_for_each(|run| {
-                    let asked = node.needs(run.case, &run.findings, rules).map_err(|e| at(run.case, e))?;
-                    counts.push(asked.len());
-                    questions.extend(asked);
-                    Ok::<_, PipelineError>(())
-                })
-            })?;
+            let needs = |run: &Run<'_>| node.needs(run.case, &run.findings, rules).map_err(|e| at(run.case, e));
+            let asked = stay.during(|| in_order(runs.par_iter().map(needs)))?;
+            let place = |asked: Vec<Question>| {
+                let from = questions.len();
+                questions.extend(asked);
+                from..questions.len()
+            };
+            places.push(asked.into_iter().map(place).collect());
         }
         let (answers, waited) = asking(questions.len(), || self.ask.ask(&questions));
-        let (answers, mut from, mut counts) = (answers?, 0, counts.into_iter());
+        let answers = answers?;
         // Nodes of one wave do not see each other: all judge by the findings of the waves before.
-        let inputs = runs.iter().map(|run| run.trace.inputs_sha256()).collect::<Result<Vec<_>, _>>()?;
-        let mut found: Vec<Vec<NodeRecord>> = runs.iter().map(|_| Vec::with_capacity(wave.len())).collect();
-        for (node, mut stay) in wave.iter().zip(stays) {
-            let first = from;
-            stay.during(|| {
-                for ((run, inputs), found) in runs.iter().zip(&inputs).zip(&mut found) {
-                    let to = from + counts.next().unwrap_or(0);
-                    let own = answers.get(from..to).unwrap_or(&[]);
-                    let mut finding = node.judge(run.case, &run.findings, own, rules).map_err(|e| at(run.case, e))?;
-                    for edit in edits {
-                        edit.apply(&mut finding, &run.findings, rules).map_err(|e| at(run.case, e))?;
-                    }
-                    let asked = questions[from..to].iter().zip(own).map(|(q, a)| Asked::new(q, a)).collect();
-                    found.push(NodeRecord { node: node.id(), inputs_sha256: inputs.clone(), asked, finding });
-                    from = to;
+        let inputs = in_order(runs.par_iter().map(|run| run.trace.inputs_sha256()))?;
+        let mut found: Vec<Vec<NodeRecord>> = Vec::with_capacity(wave.len());
+        for ((node, mut stay), places) in wave.iter().zip(stays).zip(places) {
+            let judge = |((run, inputs), place): ((&Run<'_>, &String), &Range<usize>)| {
+                let own = answers.get(place.clone()).unwrap_or(&[]);
+                let mut finding = node.judge(run.case, &run.findings, own, rules).map_err(|e| at(run.case, e))?;
+                for edit in edits {
+                    edit.apply(&mut finding, &run.findings, rules).map_err(|e| at(run.case, e))?;
                 }
-                Ok::<_, PipelineError>(())
-            })?;
-            stay.asked(from - first, waited);
+                let asked = questions[place.clone()].iter().zip(own).map(|(q, a)| Asked::new(q, a)).collect();
+                Ok::<_, PipelineError>(NodeRecord { node: node.id(), inputs_sha256: inputs.clone(), asked, finding })
+            };
+            found.push(stay.during(|| in_order(runs.par_iter().zip(&inputs).zip(&places).map(judge)))?);
+            stay.asked(places.iter().map(ExactSizeIterator::len).sum(), waited);
             stay.end();
         }
-        for (run, found) in runs.iter_mut().zip(found) {
-            for record in found {
+        for records in found {
+            for (run, record) in runs.iter_mut().zip(records) {
                 run.findings.put(record.finding.clone());
                 run.trace.nodes.push(record);
             }
@@ -347,6 +347,13 @@ impl Pipeline {
             .map_err(|source| PipelineError::Decision { ticket: run.case.ticket_id.as_str().to_owned(), source })?;
         Ok(Decided { decision, trace: run.trace })
     }
+}
+
+/// What was worked out side by side, or the first failure in the order of the cases.
+fn in_order<T: Send, E: Send>(work: impl IndexedParallelIterator<Item = Result<T, E>>) -> Result<Vec<T>, E> {
+    let mut done = Vec::new();
+    work.collect_into_vec(&mut done);
+    done.into_iter().collect()
 }
 
 fn at(case: &Case, source: NodeError) -> PipelineError {

@@ -1,9 +1,11 @@
-//! One model as its callers see it: texts in, answers out. Tokenizes on the caller's thread while the session's thread
-//! runs the batch before.
+//! One model as its callers see it: texts in, answers out. Tokenizes, on all cores, while the session's thread runs
+//! the batch before.
 
 use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::mpsc::channel;
+
+use rayon::prelude::*;
 
 use super::batch::{Encoded, Packer};
 use super::library::Runtime;
@@ -98,9 +100,10 @@ impl Model {
         let mut packer = Packer::new(self.token_budget, self.max_batch, self.max_tokens);
         let (reply, replies) = channel();
         while let Some(window) = windows.next() {
-            let encoded: Result<Vec<Encoded>, JudgeError> =
-                window.iter().map(|&(index, text)| Ok(Encoded { index, ids: self.encoder.encode(text)? })).collect();
-            packer.add(encoded?);
+            let mut encoded = Vec::new();
+            let encode = |&(index, text): &(usize, &str)| Ok(Encoded { index, ids: self.encoder.encode(text)? });
+            window.par_iter().map(encode).collect_into_vec(&mut encoded);
+            packer.add(encoded.into_iter().collect::<Result<Vec<Encoded>, JudgeError>>()?);
             while let Some(batch) = packer.next(windows.peek().is_none()) {
                 self.session.run(batch, &reply)?;
                 replies.try_iter().try_for_each(&mut place)?;
