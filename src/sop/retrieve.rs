@@ -19,7 +19,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::rulebook::RuleBook;
 
 /// Changes whenever a score could: part of the index's hash.
-const FORMAT: &str = "praetor.index/2 tantivy-0.27 nfkc lower pairs title^1.5 clauses^2 requirements^1 256";
+const FORMAT: &str = "praetor.index/3 tantivy-0.27 nfkc lower pairs title^1.5 clauses^2 requirements^1 256";
 /// Field boosts, in the order title, clauses, requirements.
 const BOOSTS: [f32; 3] = [1.5, 2.0, 1.0]; // float: weights of a search score
 /// Distinct pairs of a query that are looked up; the rest of a long case adds nothing but time.
