@@ -53,8 +53,8 @@ impl Default for JudgeConfig {
             library: None,
             device: Device::Cpu,
             intra_threads: 1,
-            token_budget: 8192,
-            max_batch: 32,
+            token_budget: 32_768,
+            max_batch: 64,
             second_pass: SecondPassMode::default(),
             endpoint: None,
         }
