@@ -11,11 +11,11 @@ use crate::store::Store;
 /// The database is asked at most this often, whoever scrapes.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
 
-/// The form of `/metrics`.
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// And for at most this long.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The form of `/metrics`.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Bounds in seconds of the buckets that latencies are counted in.
 const SECONDS: [f64; 17] =
@@ -75,6 +75,11 @@ pub(super) async fn refresh(store: &Store, asked: &Asked) {
         Ok(Err(error)) => tracing::debug!(%error, "the review queue is not counted"),
         Err(_) => tracing::debug!("the review queue is not counted in time"),
     }
+}
+
+/// Says how many cases are inside.
+pub(super) fn inside(cases: usize) {
+    metrics::gauge!("praetor_queue_depth").set(u32::try_from(cases).map_or(f64::MAX, f64::from));
 }
 
 /// Memory of this process that is in use, where Linux tells.

@@ -100,7 +100,10 @@ impl AppState {
             streams: Arc::new(Semaphore::new(config.backlogs.streams)),
             ending: watch::Sender::new(false),
             uses: Mutex::default(),
-            admission: Admission::new(config.queue.get(), Duration::from_millis(config.longest_ms.get())),
+            admission: Admission::new(
+                config.queue.get(),
+                Duration::from_millis(config.longest_ms.get().min(config.deadline_ms)),
+            ),
             adjudicator,
         })
     }

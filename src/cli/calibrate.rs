@@ -309,9 +309,9 @@ fn describe(certificate: &Certificate, lang: Lang, out: &mut impl Write) -> anyh
 fn check(config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pins = open_ungated(config)?.pins().clone();
     let path = &config.calibration.certificate;
-    let (signed, gate) = certificate(config, &pins, false);
-    gate.with_context(|| format!("the certificate {} does not hold", path.display()))?;
-    let signed = signed.with_context(|| format!("no certificate in {}", path.display()))?;
+    let (signed, _) = certificate(config, &pins, false)
+        .map_err(|unfit| unfit.error)
+        .with_context(|| format!("the certificate {} does not hold", path.display()))?;
     describe(&signed.body, config.lang, out)?;
     writeln!(out, "{} {} ({})", signed.hash(), signed.body.issued, path.display())?;
     Ok(ExitCode::SUCCESS)

@@ -44,8 +44,10 @@ pub(super) async fn run(args: &ReportArgs, config: &Config, out: &mut impl Write
     for path in &args.labels {
         labels.read(&read(path)?).with_context(|| path.display().to_string())?;
     }
-    let (signed, held) = certificate(config, open_ungated(config)?.pins(), false);
-    let held = held.map(|_| ()).map_err(|error| error.to_string());
+    let (signed, held) = match certificate(config, open_ungated(config)?.pins(), false) {
+        Ok((signed, _)) => (Some(signed), Ok(())),
+        Err(unfit) => (unfit.signed, Err(unfit.error.to_string())),
+    };
     let score = signed.as_ref().map_or(Score::Confidence, |s| s.body.score);
     let mut samples = Vec::new();
     for path in &args.decisions {

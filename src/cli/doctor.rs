@@ -59,13 +59,12 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> anyhow::Result
     if let (Ok(judge), Ok(book)) = (judge, book) {
         let pipeline = Pipeline::new(book, judge)?;
         let path = config.calibration.certificate.display();
-        let (signed, gate) = certificate(config, pipeline.pins(), false);
-        match gate.map(|_| signed) {
-            Ok(Some(signed)) => {
+        match certificate(config, pipeline.pins(), false) {
+            Ok((signed, _)) => {
                 writeln!(out, "ok    certificate: {} {} ({path})", &signed.hash()[..12], signed.body.issued)?
             }
-            Ok(None) => {}
-            Err(error) => {
+            Err(unfit) => {
+                let error = unfit.error;
                 let (warn, note) = (lang.pick("注意", "warn"), lang.pick("不自动处理", "nothing is automatic"));
                 writeln!(out, "{warn}  certificate: {note}: {error} ({path})")?;
             }

@@ -11,31 +11,35 @@ use crate::ledger::Kind;
 use crate::pipeline::Pipeline;
 use crate::store::{NewRecord, StoreError, TenantStore};
 
+/// No configured certificate fits what runs.
+#[derive(Debug)]
+pub(super) struct Unfit {
+    /// The last that was looked at, if it is signed by a trusted key.
+    pub signed: Option<Signed>,
+    /// What is wrong with it.
+    pub error: CertificateError,
+}
+
 /// The certificate of the configuration and the gate that it makes before what runs. Where a folder is configured, the first
 /// of its `.json` files that fits, so that rules may change and find theirs; where none fits, the last, and why not.
-pub(super) fn certificate(
-    config: &Config,
-    pins: &Pins,
-    folds: bool,
-) -> (Option<Signed>, Result<Gate, CertificateError>) {
-    let mut last = None;
-    for path in files(&config.calibration.certificate) {
-        let found = match Signed::open(&path, &config.calibration.trusted_keys) {
-            Ok(signed) => {
-                let gate = signed.gate(pins, folds);
-                (Some(signed), gate)
-            }
-            Err(error) => (None, Err(error)),
-        };
-        if found.1.is_ok() {
-            return found;
+pub(super) fn certificate(config: &Config, pins: &Pins, folds: bool) -> Result<(Signed, Gate), Box<Unfit>> {
+    let of = |path: &Path| {
+        let signed = Signed::open(path, &config.calibration.trusted_keys);
+        let signed = signed.map_err(|error| Box::new(Unfit { signed: None, error }))?;
+        match signed.gate(pins, folds) {
+            Ok(gate) => Ok((signed, gate)),
+            Err(error) => Err(Box::new(Unfit { signed: Some(signed), error })),
         }
-        last = Some(found);
+    };
+    let (path, source) = (config.calibration.certificate.clone(), io::ErrorKind::NotFound.into());
+    let mut found = Err(Box::new(Unfit { signed: None, error: CertificateError::Read { path, source } }));
+    for path in files(&config.calibration.certificate) {
+        found = of(&path);
+        if found.is_ok() {
+            break;
+        }
     }
-    last.unwrap_or_else(|| {
-        let (path, source) = (config.calibration.certificate.clone(), io::ErrorKind::NotFound.into());
-        (None, Err(CertificateError::Read { path, source }))
-    })
+    found
 }
 
 /// The file itself, or the certificates of a folder by name.
@@ -50,10 +54,10 @@ fn files(path: &Path) -> Vec<PathBuf> {
 /// The gate of the configured certificate before what runs; shut, with a word on standard error, where none fits.
 /// `folds` when fold models run instead of those that it is for.
 pub(super) fn gate(config: &Config, pins: &Pins, folds: bool) -> io::Result<Gate> {
-    match certificate(config, pins, folds).1 {
-        Ok(gate) => Ok(gate),
-        Err(error) => {
-            let path = config.calibration.certificate.display();
+    match certificate(config, pins, folds) {
+        Ok((_, gate)) => Ok(gate),
+        Err(unfit) => {
+            let (path, error) = (config.calibration.certificate.display(), unfit.error);
             let note = match config.lang {
                 Lang::Zh => format!("不自动处理任何案件：证书 {path} 无效：{error}"),
                 Lang::En => format!("nothing is decided automatically: the certificate {path} does not hold: {error}"),

@@ -100,10 +100,8 @@ impl Model {
         let mut packer = Packer::new(self.token_budget, self.max_batch, self.max_tokens);
         let (reply, replies) = channel();
         while let Some(window) = windows.next() {
-            let mut encoded = Vec::new();
             let encode = |&(index, text): &(usize, &str)| Ok(Encoded { index, ids: self.encoder.encode(text)? });
-            window.par_iter().map(encode).collect_into_vec(&mut encoded);
-            packer.add(encoded.into_iter().collect::<Result<Vec<Encoded>, JudgeError>>()?);
+            packer.add(window.par_iter().map(encode).collect::<Result<Vec<_>, JudgeError>>()?);
             while let Some(batch) = packer.next(windows.peek().is_none()) {
                 self.session.run(batch, &reply)?;
                 replies.try_iter().try_for_each(&mut place)?;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::cut::{Serving, apart};
 use super::support::{example, key_in, problem};
+
 /// Passes connections on to the database's socket while the receiver says so; cuts them when it does not. Returns its port.
 async fn between(socket: &Path, there: watch::Receiver<bool>) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

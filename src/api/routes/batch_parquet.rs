@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::http::header::{Accept, Header, Quality};
 use actix_web::web::Bytes;
 use futures_util::stream::{self, Stream};
 use parquet::basic::{Compression, ZstdLevel};
@@ -59,11 +59,10 @@ impl From<ResultLine> for Row {
 
 /// Whether the client asks for Parquet.
 pub(super) fn wanted(request: &HttpRequest) -> bool {
-    let accept = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
-    accept.flat_map(|value| value.split(',')).any(|range| {
-        let (essence, parameters) = range.split_once(';').unwrap_or((range, ""));
-        let refused = matches!(parameters.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
-        essence.trim().eq_ignore_ascii_case(CONTENT_TYPE) && !refused
+    Accept::parse(request).is_ok_and(|accept| {
+        accept
+            .iter()
+            .any(|range| range.item.essence_str().eq_ignore_ascii_case(CONTENT_TYPE) && range.quality > Quality::ZERO)
     })
 }
 

@@ -47,8 +47,7 @@ pub(super) async fn ready(state: web::Data<AppState>) -> HttpResponse {
     responses((status = 200, description = "Counts and latencies", content_type = "text/plain", body = String)),
 )]
 pub(super) async fn metrics(state: web::Data<AppState>) -> HttpResponse {
-    let inside = u32::try_from(state.admission.inside()).unwrap_or(u32::MAX);
-    ::metrics::gauge!("praetor_queue_depth").set(f64::from(inside));
+    gauges::inside(state.admission.inside());
     gauges::refresh(&state.store, &state.asked).await;
     HttpResponse::Ok().content_type(gauges::CONTENT_TYPE).body(state.metrics.render())
 }
