@@ -30,7 +30,7 @@ pub(super) struct AdjudicateArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Tickets decided together; changes speed, never a decision
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = super::TOGETHER, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
     /// Decide as of this time (RFC 3339 with offset) instead of the latest moment each case file speaks of
     #[arg(long, value_name = "TIME", value_parser = parse_time)]

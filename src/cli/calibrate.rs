@@ -78,7 +78,7 @@ struct FitArgs {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Tickets decided together; changes speed, never a decision
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = super::TOGETHER, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
 }
 

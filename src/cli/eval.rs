@@ -32,7 +32,7 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "DIR")]
     fold_models: Option<PathBuf>,
     /// Tickets decided together; changes speed, never a decision
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = super::TOGETHER, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
     /// Count as automatic whatever is certain in its facts, as if no certificate were needed
     #[arg(long)]

@@ -52,6 +52,9 @@ pub(crate) const EXIT_ALARM: u8 = 4;
 /// Exit code when a signal ended the work early.
 pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
+/// Cases decided together unless `--batch` says otherwise: as many as a model takes in one batch by default.
+const TOGETHER: u16 = 64;
+
 const AFTER_HELP: &str = "\
 Exit codes: 0 all done; 1 failed; 2 wrong usage; 3 done, but some input was refused; 4 alarm; 130 interrupted.
 The database is that of DATABASE_URL; without it praetor keeps a private Postgres in its data folder.";
