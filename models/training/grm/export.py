@@ -12,7 +12,6 @@ import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from tokenizers import Tokenizer
 
 from losses import LONGEST
 from model import Config, Decoder, causal
@@ -50,15 +49,22 @@ class Graph:
 def graph(model):
     """Inputs and outputs are those of src/judge/decoder/step.rs."""
     c, g = model.c, Graph()
-    embed, place = g.weight(model.embed.weight), g.weight(model.place.weight)
-    x = g.node("Add", g.node("Gather", embed, "input_ids"), g.node("Gather", place, "places"))
+    embed = g.weight(model.embed.weight)
+    x = g.node("Gather", embed, "input_ids")
     scale, fresh = g.constant(1 / np.sqrt(c.head_width), np.float32), []
     one = g.constant([1])
+    cos, sin = (g.node("Unsqueeze", g.node("Gather", g.constant(table, np.float32), "places"), one) for table in (model.cos, model.sin))
+
+    def turned(x):
+        low, high = g.node("Split", x, outputs=2, axis=-1, num_outputs=2)
+        return g.node("Add", g.node("Mul", x, cos), g.node("Mul", g.node("Concat", g.node("Neg", high), low, axis=-1), sin))
+
     for i, block in enumerate(model.blocks):
         qkv = g.node("MatMul", g.norm(x, block.norm1), g.weight(block.qkv.weight.T))
         qkv = g.node("Reshape", qkv, g.constant([0, 0, 3, c.heads, c.head_width]))
         qkv = g.node("Transpose", qkv, perm=[2, 0, 3, 1, 4])
         q, k, v = (g.node("Squeeze", part, g.constant([0])) for part in g.node("Split", qkv, outputs=3, axis=0, num_outputs=3))
+        q, k = turned(q), turned(k)
         fresh += [g.node("Unsqueeze", k, one), g.node("Unsqueeze", v, one)]
         old = [g.node("Squeeze", g.node("Slice", "past", g.constant([2 * i + j]), g.constant([2 * i + j + 1]), one), one) for j in (0, 1)]
         keys, values = g.node("Concat", old[0], k, axis=2), g.node("Concat", old[1], v, axis=2)
@@ -114,7 +120,7 @@ def verifier_table(entry):
     return "\n".join(lines) + "\n"
 
 
-def ship(arm, out, models, enabled, reflect_below):
+def ship(arm, out, models, folds, enabled, reflect_below):
     state = torch.load(out / f"{arm}.pt", weights_only=False)
     model = Decoder(Config(**state["config"]))
     model.load_state_dict(state["model"])
@@ -122,22 +128,28 @@ def ship(arm, out, models, enabled, reflect_below):
     data = graph(model)
     check(data, model)
     assert len(data) < LARGEST, len(data)
-    (models / "grm").mkdir(exist_ok=True)
-    (models / "grm" / "decoder.onnx").write_bytes(data)
-    shutil.copy(out / "tokenizer.json", models / "grm" / "tokenizer.json")
     figures = json.loads((out / "report.json").read_text("utf-8")).get(arm, {})
     calibration = figures.get("calibration", {"slope": 1.0, "bias": 0.0})
+    # The fold models decide with it too, or their decisions could not certify it.
+    for folder in [models, *folds]:
+        place(folder, data, out / "tokenizer.json", model.c, calibration, enabled, reflect_below)
+    print(f"{arm}: {len(data):,} bytes, {sum(p.numel() for p in model.parameters()):,} parameters, in {1 + len(folds)} folders")
+
+
+def place(models, data, tokenizer, config, calibration, enabled, reflect_below):
+    """Writes the files into a models folder, and its manifest's table."""
+    (models / "grm").mkdir(exist_ok=True)
+    (models / "grm" / "decoder.onnx").write_bytes(data)
+    shutil.copy(tokenizer, models / "grm" / "tokenizer.json")
     digest = lambda name: hashlib.sha256((models / "grm" / name).read_bytes()).hexdigest()
     entry = {"format": FORMAT, "file": "grm/decoder.onnx", "sha256": digest("decoder.onnx"),
-             "tokenizer": ("grm/tokenizer.json", digest("tokenizer.json")), "characters": CHARACTERS, "max_tokens": model.c.tokens,
-             "max_reflection": LONGEST, "layers": model.c.layers, "heads": model.c.heads, "head_width": model.c.head_width,
+             "tokenizer": ("grm/tokenizer.json", digest("tokenizer.json")), "characters": CHARACTERS, "max_tokens": config.tokens,
+             "max_reflection": LONGEST, "layers": config.layers, "heads": config.heads, "head_width": config.head_width,
              "slope_thousandths": round(calibration["slope"] * 1000), "bias_thousandths": round(calibration["bias"] * 1000),
              "reflect_below": reflect_below, "enabled": enabled}
     path = models / "manifest.toml"
     text = re.sub(r"\n*\[verifier\].*", "", path.read_text("utf-8"), flags=re.S).rstrip("\n")
     path.write_text(text + "\n\n" + verifier_table(entry), "utf-8")
-    Tokenizer.from_file(str(models / "grm" / "tokenizer.json"))
-    print(f"{arm}: {len(data):,} bytes, {sum(p.numel() for p in model.parameters()):,} parameters")
 
 
 def main():
@@ -145,10 +157,11 @@ def main():
     args.add_argument("arm")
     args.add_argument("--out", type=Path, default=HERE.parent / "out" / "grm")
     args.add_argument("--models", type=Path, default=MODELS, help="a folder with a manifest.toml")
+    args.add_argument("--folds", type=Path, default=HERE.parent / "out", help="where fold0 to fold4 are")
     args.add_argument("--enabled", action="store_true", help="on unless the configuration says otherwise")
     args.add_argument("--reflect-below", type=float, default=0.9)
     args = args.parse_args()
-    ship(args.arm, args.out, args.models, args.enabled, args.reflect_below)
+    ship(args.arm, args.out, args.models, sorted(args.folds.glob("fold[0-9]")), args.enabled, args.reflect_below)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ reward is A'' being right plus a small bonus for a well-formed reflection; A' ea
 import torch
 from torch.nn import functional as F
 
-from model import PAD, causal, pad, places
+from model import PAD, UNKNOWN, causal, pad, places
 from reflect import END, FINAL, OPERATORS, RIGHT, WRONG
 
 GROUP, CLIP, KL = 8, 0.2, 0.02
 FORMAT_BONUS = 0.1
 LONGEST = 72
+# How often R' is taught after the wrong A', so that A'' learns to look again and not to repeat A'.
+CONTRADICTED = 0.25
 # What A' is when R' is sampled: drawn from the model, the gold, or forced to either at random.
 FIRST = ("sampled", "gold", "forced")
 
@@ -23,49 +25,72 @@ class Ids:
         of = tokenizer.token_to_id
         self.right, self.wrong, self.final, self.end = of(RIGHT), of(WRONG), of(FINAL), of(END)
         self.operators = [of(op) for op in OPERATORS]
+        self.line = of("\n")
+        # Tokens from here on are words; before stand the marks.
+        self.plain = 1 + max(i for token, i in tokenizer.get_vocab().items() if token.startswith("[") and token.endswith("]"))
 
     def verdict(self, right):
         return self.right if right else self.wrong
 
 
+def last_hidden(model, prompts):
+    x = pad(prompts)
+    return model.read(x)[0][torch.arange(len(x)), torch.tensor([len(p) - 1 for p in prompts])]
+
+
 def first_token_loss(model, ids, prompts, right):
     """Cross-entropy of A' over all tokens; no decoding."""
-    x = pad(prompts)
-    at = torch.tensor([len(p) - 1 for p in prompts])
-    hidden, _ = model.hidden(x, places(*x.shape), causal(*x.shape), model.empty(len(x)))
-    logits = model.logits(hidden[torch.arange(len(x)), at])
     target = torch.tensor([ids.verdict(r) for r in right])
-    return F.cross_entropy(logits, target)
+    return F.cross_entropy(model.logits(last_hidden(model, prompts)).float(), target)
 
 
 def supervised_loss(model, ids, prompts, reflections, right, weight=0.3):
     """A' and A'' at full weight, the words between them at less."""
-    rows = [p + [ids.verdict(r)] + list(t) for p, t, r in zip(prompts, reflections, right)]
-    x = pad(rows)
-    hidden, _ = model.hidden(x[:, :-1], places(len(x), x.shape[1] - 1), causal(len(x), x.shape[1] - 1), model.empty(len(x)))
+    hidden = model.read(pad([p + [ids.verdict(r)] + list(t) for p, t, r in zip(prompts, reflections, right)]))[0]
+    return reflection_loss(model, ids, hidden, prompts, reflections, right, weight)
+
+
+def reflection_loss(model, ids, hidden, prompts, reflections, right, weight=0.3):
     first, rest, last = [], [], []
     for i, (p, t) in enumerate(zip(prompts, reflections)):
-        logits = model.logits(hidden[i, len(p) - 1:len(p) + len(t)])
-        losses = F.cross_entropy(logits, x[i, len(p):len(p) + len(t) + 1], reduction="none")
+        logits = model.logits(hidden[i, len(p) - 1:len(p) + len(t)]).float()
+        losses = F.cross_entropy(logits, torch.tensor([ids.verdict(right[i]), *t]), reduction="none")
         first.append(losses[0])
         rest.append(losses[1:].mean())
         last.append(losses[-2])
     return torch.stack(first).mean() + weight * torch.stack(rest).mean() + 0.5 * torch.stack(last).mean()
 
 
+def warm_up_loss(model, ids, batch, rng, blank=0.05, words=0.25, share=0.2):
+    """The supervised loss, and two that only teach to read: whether each line of R holds by the gold, asked where the line
+    ends, and the next token at a share of the places. Some tokens are blanked, lest cases be known by heart."""
+    given = [r["right"] != (rng.random() < CONTRADICTED) for r in batch]
+    rows = [r["pra_ids"] + [ids.verdict(g)] + r["reflection_ids"] for r, g in zip(batch, given)]
+    x = pad(rows)
+    noise = torch.rand(x.shape, generator=torch.Generator(device="cpu").manual_seed(rng.getrandbits(62))).to(x.device)
+    inside = torch.arange(x.shape[1])[None] < torch.tensor([len(r["pra_ids"]) - 1 for r in batch])[:, None]
+    plain = inside & (x >= ids.plain)
+    hidden = model.read(torch.where(plain & (noise < blank), UNKNOWN, x))[0]
+    columns = [[r[k] for r in batch] for k in ("pra_ids", "reflection_ids", "right")]
+    loss = reflection_loss(model, ids, hidden, *columns)
+    told = [(i, at, ids.verdict(holds)) for i, r in enumerate(batch) for at, holds in r["holds"]]
+    if told:
+        row, at, target = torch.tensor(told).T
+        pair = model.logits(hidden[row, at])[:, [ids.wrong, ids.right]].float()
+        loss = loss + F.cross_entropy(pair, (target == ids.right).long())
+    row, at = (inside & (noise > 1 - share) & (x != ids.line)).nonzero(as_tuple=True)
+    return loss + words * F.cross_entropy(model.logits(hidden[row, at]).float(), x[row, at + 1])
+
+
 @torch.no_grad()
-def sample(model, ids, prompt, first, rows, greedy=False, longest=LONGEST):
-    """So many continuations of one prompt after the first token. Gives the tokens with the first, up to the end."""
-    x = torch.tensor([prompt])
-    _, past = model.hidden(x, places(1, len(prompt)), causal(1, len(prompt)), model.empty(1))
-    past = past.expand(rows, -1, -1, -1, -1)
-    token, said, done = torch.tensor(first), [torch.tensor(first)], torch.zeros(rows, dtype=torch.bool)
+def sample(model, ids, prompt, first, longest=LONGEST):
+    """Continuations of one prompt after each first token. Gives the tokens with the first, up to the end."""
+    _, past = model.read(torch.tensor([prompt]))
+    token, own = torch.tensor(first), model.empty(len(first))
+    said, done = [token], torch.zeros(len(first), dtype=torch.bool)
     for step in range(longest):
-        old = past.shape[3]
-        hidden, fresh = model.hidden(token[:, None], places(rows, 1, len(prompt) + step), torch.zeros(rows, 1, 1, old + 1), past)
-        past = torch.cat([past, fresh], dim=3)
-        logits = model.logits(hidden[:, 0])
-        token = logits.argmax(-1) if greedy else torch.distributions.Categorical(logits=logits).sample()
+        logits, own = model.after(token, len(prompt) + step, past, own)
+        token = torch.distributions.Categorical(logits=logits.float()).sample()
         token = torch.where(done, PAD, token)
         said.append(token)
         done |= token == ids.end
@@ -90,13 +115,12 @@ def reward(ids, said, right):
 
 def log_probabilities(model, prompt, said):
     """Log probabilities of the tokens after the first of each row, with the prompt read once; and which are real."""
-    x = torch.tensor([prompt])
-    _, past = model.hidden(x, places(1, len(prompt)), causal(1, len(prompt)), model.empty(1))
+    _, past = model.read(torch.tensor([prompt]))
     y = pad(said)
     rows, new = len(y), y.shape[1] - 1
     old = torch.ones(rows, len(prompt), dtype=torch.bool)
     hidden, _ = model.hidden(y[:, :-1], places(rows, new, len(prompt)), causal(rows, new, old), past.expand(rows, -1, -1, -1, -1))
-    chosen = model.logits(hidden).log_softmax(-1).gather(2, y[:, 1:, None])[:, :, 0]
+    chosen = model.logits(hidden).float().log_softmax(-1).gather(2, y[:, 1:, None])[:, :, 0]
     return chosen, (y[:, 1:] != PAD).float()
 
 
@@ -104,7 +128,7 @@ def group_loss(model, reference, ids, prompt, right, first, rng):
     """GRPO over one group; None where all rewards are equal, for then there is nothing to prefer. One update a group, so
     the policy that sampled is the policy that learns and the clip binds only from a second pass on."""
     firsts = [a_first(model, ids, prompt, right, first, rng) for _ in range(GROUP)]
-    said = sample(model, ids, prompt, firsts, GROUP)
+    said = sample(model, ids, prompt, firsts)
     rewards = torch.tensor([reward(ids, s, right) for s in said])
     if rewards.std() < 1e-6:
         return None, rewards
@@ -129,7 +153,5 @@ def a_first(model, ids, prompt, right, how, rng):
 @torch.no_grad()
 def first_probabilities(model, ids, prompts):
     """A': the probability of right against wrong as the first token."""
-    x = pad(prompts)
-    at = torch.tensor([len(p) - 1 for p in prompts])
-    logits, _ = model(x, places(*x.shape), causal(*x.shape), model.empty(len(x)), at)
+    logits = model.logits(last_hidden(model, prompts)).float()
     return logits[:, [ids.wrong, ids.right]].softmax(-1)[:, 1].tolist()

@@ -31,12 +31,26 @@ def train_tokenizer(texts, size):
 class Config:
     """Sizes. `tokens` is the longest text with its reflection."""
 
-    def __init__(self, vocabulary, width=128, layers=3, heads=4, tokens=640):
+    def __init__(self, vocabulary, width=256, layers=4, heads=4, tokens=640):
         self.vocabulary, self.width, self.layers, self.heads, self.tokens = vocabulary, width, layers, heads, tokens
         self.head_width = width // heads
 
     def sizes(self):
         return {k: getattr(self, k) for k in ("vocabulary", "width", "layers", "heads", "tokens")}
+
+
+def turns(c):
+    """Cosines and sines by place, [tokens, head width]: keys and queries are turned by their places."""
+    speed = 10_000.0 ** (-torch.arange(0, c.head_width, 2) / c.head_width)
+    angle = torch.arange(c.tokens)[:, None] * speed
+    angle = torch.cat([angle, angle], dim=1)
+    return angle.cos(), angle.sin()
+
+
+def turn(x, cos, sin):
+    """`x` [..., head width]."""
+    low, high = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-high, low], dim=-1) * sin
 
 
 class Block(nn.Module):
@@ -47,26 +61,51 @@ class Block(nn.Module):
         self.qkv, self.out = nn.Linear(c.width, 3 * c.width, bias=False), nn.Linear(c.width, c.width, bias=False)
         self.up, self.down = nn.Linear(c.width, 4 * c.width, bias=False), nn.Linear(4 * c.width, c.width, bias=False)
 
-    def forward(self, x, mask, past):
-        """`x` [rows, new, width]; `mask` [rows, 1, new, old + new] is added to the scores; `past` the old keys and values,
-        [rows, 2, heads, old, head width]. Gives the new x and the new keys and values."""
+    def parts(self, x, at):
+        """Queries, keys and values of `x` [rows, new, width], each [rows, heads, new, head width]; `at` turns the first two."""
         c = self.c
-        rows, new, _ = x.shape
-        q, k, v = self.qkv(self.norm1(x)).reshape(rows, new, 3, c.heads, c.head_width).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.norm1(x)).reshape(*x.shape[:2], 3, c.heads, c.head_width).permute(2, 0, 3, 1, 4)
+        return turn(q, *at), turn(k, *at), v
+
+    def rest(self, x, seen):
+        """What follows attention; `seen` [rows, heads, new, head width]."""
+        x = x + self.out(seen.transpose(1, 2).reshape(x.shape))
+        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+    def forward(self, x, at, mask, past):
+        """`mask` [rows, 1, new, old + new] is added to the scores; `past` the old keys and values, [rows, 2, heads, old,
+        head width]. Without a mask nothing is old and each token sees those before it."""
+        q, k, v = self.parts(x, at)
+        if mask is None:
+            return self.rest(x, F.scaled_dot_product_attention(q, k, v, is_causal=True)), torch.stack([k, v], dim=1)
         fresh = torch.stack([k, v], dim=1)
         k, v = torch.cat([past[:, 0], k], dim=2), torch.cat([past[:, 1], v], dim=2)
-        scores = q @ k.transpose(2, 3) / math.sqrt(c.head_width) + mask
-        x = x + self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(rows, new, c.width))
-        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh")), fresh
+        scores = q @ k.transpose(2, 3) / math.sqrt(self.c.head_width) + mask
+        return self.rest(x, scores.softmax(-1) @ v), fresh
+
+    def after(self, x, at, past, own):
+        """One token a row, all rows after one prompt: `past` [1, 2, heads, old, head width] is the prompt's, `own` what each
+        row added, [rows, 2, heads, done, head width]. The prompt is not copied for each row."""
+        q, k, v = self.parts(x, at)
+        own = torch.cat([own, torch.stack([k, v], dim=1)], dim=3)
+        rows = q.transpose(0, 2)[0]
+        old = (rows @ past[0, 0].transpose(1, 2)).transpose(0, 1)[:, :, None]
+        scores = torch.cat([old, q @ own[:, 0].transpose(2, 3)], dim=3) / math.sqrt(self.c.head_width)
+        share = scores.softmax(-1)
+        first = (share[:, :, 0, :old.shape[3]].transpose(0, 1) @ past[0, 1]).transpose(0, 1)[:, :, None]
+        return self.rest(x, first + share[..., old.shape[3]:] @ own[:, 1]), own
 
 
 class Decoder(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.c = c
-        self.embed, self.place = nn.Embedding(c.vocabulary, c.width), nn.Embedding(c.tokens, c.width)
+        self.embed = nn.Embedding(c.vocabulary, c.width)
         self.blocks = nn.ModuleList(Block(c) for _ in range(c.layers))
         self.norm = nn.LayerNorm(c.width)
+        cos, sin = turns(c)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
         for p in self.parameters():
             if p.dim() > 1:
                 nn.init.normal_(p, std=0.02)
@@ -75,14 +114,21 @@ class Decoder(nn.Module):
         c = self.c
         return torch.zeros(rows, 2 * c.layers, c.heads, 0, c.head_width)
 
+    def at(self, places):
+        return self.cos[places][:, None], self.sin[places][:, None]
+
     def hidden(self, ids, places, mask, past):
         """Last hidden states [rows, new, width] and the new keys and values [rows, 2 * layers, heads, new, head width]."""
-        x = self.embed(ids) + self.place(places)
+        x, at = self.embed(ids), self.at(places)
         fresh = []
         for i, block in enumerate(self.blocks):
-            x, kv = block(x, mask, past[:, 2 * i:2 * i + 2])
+            x, kv = block(x, at, mask, None if mask is None else past[:, 2 * i:2 * i + 2])
             fresh.append(kv)
         return self.norm(x), torch.cat(fresh, dim=1)
+
+    def read(self, ids):
+        """Hidden states of whole texts, nothing before them."""
+        return self.hidden(ids, places(*ids.shape), None, None)
 
     def logits(self, hidden):
         return hidden @ self.embed.weight.T
@@ -92,6 +138,15 @@ class Decoder(nn.Module):
         hidden, fresh = self.hidden(ids, places, mask, past)
         rows = torch.arange(ids.shape[0])
         return self.logits(hidden[rows, at]), fresh
+
+    def after(self, token, place, past, own):
+        """Logits after one more token a row of several rows with one prompt; see `Block.after`."""
+        x, at = self.embed(token)[:, None], self.at(torch.full((len(token), 1), place))
+        added = []
+        for i, block in enumerate(self.blocks):
+            x, kv = block.after(x, at, past[:, 2 * i:2 * i + 2], own[:, 2 * i:2 * i + 2])
+            added.append(kv)
+        return self.logits(self.norm(x[:, 0])), torch.cat(added, dim=1)
 
 
 def causal(rows, new, old_mask=None):

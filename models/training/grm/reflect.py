@@ -37,6 +37,30 @@ def faults(row):
     return out
 
 
+def holding(row, pra):
+    """Which lines of R hold by the gold: pairs of a line's number in the text and a truth, for lines the gold speaks of."""
+    wrong = set(faults(row))
+    measures = {name: f"measure {key}" for key, name in MEASURE.items()}
+
+    def fault_of(line):
+        mark, _, rest = line.partition("]")
+        if mark == "[规则":
+            return {"sop"}
+        if mark == "[时效":
+            return {"clock", "report"}
+        if mark == "[证据":
+            item = rest.split(" ")[0]
+            return {f"item {item}"} if item in row["gold"]["evidence"]["items"] else None
+        if mark == "[举证":
+            return {"buyer" if rest.startswith("买家") else "seller"}
+        if mark == "[度量":
+            return next(({fault} for name, fault in measures.items() if rest.startswith(name)), None)
+        return None
+
+    told = [(i, fault_of(line)) for i, line in enumerate(pra.split("\n"))]
+    return [(i, not faults & wrong) for i, faults in told if faults]
+
+
 def in_table_units(name, value):
     if name == "severity_ratio":
         return round(float(value) * 1_000_000)

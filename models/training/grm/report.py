@@ -84,6 +84,41 @@ def figures(scores, right):
     return {"auroc": auroc(scores, right), "recall_at_p90": recall_at(scores, right), "ece": calibration_error(scores, right)}
 
 
+def threshold_at(scores, right, precision=PRECISION):
+    """The lowest score from which on so many are right; above one where there is none."""
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    sorted_scores, hit = np.asarray(scores)[order], np.asarray(right, bool)[order]
+    edge = np.append(np.diff(sorted_scores) != 0, True)
+    good = edge & (np.cumsum(hit) / np.arange(1, len(hit) + 1) >= precision)
+    return float(sorted_scores[good].min()) if good.any() else 2.0
+
+
+def by_kind(scores, rows):
+    """AUROC against the right decisions of all kinds, for each way to be wrong."""
+    sound = [s for s, r in zip(scores, rows) if r["right"]]
+    wrong = {}
+    for score, row in zip(scores, rows):
+        if not row["right"]:
+            wrong.setdefault(row["kind"], []).append(score)
+    return {kind: [len(own), auroc(sound + own, [1] * len(sound) + [0] * len(own))] for kind, own in sorted(wrong.items())}
+
+
+def fast_and_slow(chosen_on, measured):
+    """Each a (first, second, tokens, right) by columns. Thresholds are chosen on the one, figures are of the other: A' above
+    its threshold ends it, otherwise R' is written and A'' must reach its own."""
+    first, second, _, right = chosen_on
+    fast = threshold_at(first, right)
+    below = [i for i, s in enumerate(first) if s < fast]
+    slow = threshold_at([second[i] for i in below], [right[i] for i in below]) if below else 2.0
+    first, second, tokens, right = measured
+    quick = [s >= fast for s in first]
+    passed = [q or s >= slow for q, s in zip(quick, second)]
+    kept = [r for p, r in zip(passed, right) if p]
+    return {"thresholds": [fast, slow], "ended_by_first": float(np.mean(quick)), "passed": float(np.mean(passed)),
+            "precision": float(np.mean(kept)) if kept else None,
+            "tokens": float(np.mean([0 if q else t for q, t in zip(quick, tokens)])), "tokens_always": float(np.mean(tokens))}
+
+
 def first_of(model, ids, rows, size=16):
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]["pra_ids"]))
     found = [0.0] * len(rows)
@@ -108,18 +143,20 @@ def second_of(model, ids, rows, firsts, size=16):
 def measure(model, data, limit=None, corrupted=None):
     """All figures of one model. `limit` is the most decisions of a kind whose reflection is decoded."""
     model.eval()
-    ids, out = data.ids, {}
-    dev = [r for r in data.rows["dev"] if r["kind"] == "real"]
-    fitted = fit_calibration(first_of(model, ids, dev), [r["right"] for r in dev])
-    out["calibration"] = {"slope": fitted[0], "bias": fitted[1]}
-    test = data.rows["test"]
-    groups = {"real": [r for r in test if r["kind"] == "real"], "corrupted": [r for r in test if r["kind"] != "real"][:corrupted]}
-    groups["dev_real"] = dev
+    ids, out, thought = data.ids, {}, {}
+    dev, test = data.rows["dev"], data.rows["test"]
+    groups = {f"{split}{name}": [r for r in rows if (r["kind"] == "real") == (name == "real")]
+              for split, rows in (("dev_", dev), ("", test)) for name in ("real", "corrupted")}
+    for name in ("dev_corrupted", "corrupted"):
+        groups[name] = random.Random(7).sample(groups[name], min(corrupted or len(groups[name]), len(groups[name])))
+    fitted = None
     for name, rows in groups.items():
         if not rows:
             continue
         right = [r["right"] for r in rows]
         firsts = first_of(model, ids, rows)
+        # The first group, real decisions of the split that chooses, calibrates the others.
+        fitted = fitted or fit_calibration(firsts, right)
         report = {"decisions": len(rows), "wrong": right.count(False), "confidence": figures([r["confidence"] for r in rows], right),
                   "first": figures(calibrated(firsts, fitted), right)}
         if name != "dev_real":
@@ -130,22 +167,30 @@ def measure(model, data, limit=None, corrupted=None):
             own = [right[i] for i in some]
             accuracy = lambda scores: sum((s >= 0.5) == r for s, r in zip(scores, own)) / len(own)
             report["second"] = figures(calibrated(filled, fitted), own) | {"decoded": len(some), "well_formed": well / len(some)}
+            report["first_of_decoded"] = figures(calibrated([firsts[i] for i in some], fitted), own)
             report["accuracy"] = {"first": accuracy([firsts[i] for i in some]), "second": accuracy(filled)}
             report["prompt_tokens"] = float(np.mean([len(r["pra_ids"]) for r in rows]))
             report["reflection_tokens"] = float(np.mean(tokens))
+            report["first_by_kind"] = by_kind(firsts, rows)
+            thought[name] = [firsts[i] for i in some], filled, tokens, own
         out[name] = report
+    out["calibration"] = dict(zip(("slope", "bias"), fitted or (1.0, 0.0)))
+    if len(thought) == 3:
+        out["fast_and_slow"] = fast_and_slow(thought["dev_corrupted"], thought["corrupted"])
     return out
 
 
 def write(out, data, args):
     """Figures of every arm that has been trained, as report.json and as lines."""
-    found = {}
+    written = out / "report.json"
+    found = json.loads(written.read_text("utf-8")) if written.exists() else {}
     for path in sorted(out.glob("*.pt")):
-        print("measuring", path.stem, flush=True)
         state = torch.load(path, weights_only=False)
+        if found.get(path.stem, {}).get("steps") == state["steps"]:
+            continue
         model = Decoder(Config(**state["config"]))
         model.load_state_dict(state["model"])
         found[path.stem] = {"steps": state["steps"], "seen": state["seen"], "seconds": state["seconds"]} | measure(model, data, args.decode, args.corrupted)
-        for group in ("real", "corrupted"):
+        for group in ("real", "corrupted", "fast_and_slow"):
             print(path.stem, group, json.dumps(found[path.stem].get(group)), flush=True)
-    (out / "report.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        written.write_text(json.dumps(found, indent=1) + "\n", "utf-8")

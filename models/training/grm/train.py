@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import report
 from data import few
-from losses import FIRST, LONGEST, Ids, first_token_loss, group_loss, supervised_loss
+from losses import FIRST, LONGEST, Ids, first_token_loss, group_loss, supervised_loss, warm_up_loss
 from model import Config, Decoder, train_tokenizer
 
 ARMS = ("sft", "grpo", "merge", "first")
@@ -37,6 +37,9 @@ class Data:
         for key in ("pra", "reflection"):
             for row, encoded in zip(rows, self.tokenizer.encode_batch([r[key] for r in rows])):
                 row[key + "_ids"] = encoded.ids
+        for row in rows:
+            ends = [i for i, token in enumerate(row["pra_ids"]) if token == self.ids.line]
+            row["holds"] = [(ends[line], truth) for line, truth in row["lines"]]
         fits = lambda r: len(r["pra_ids"]) + max(LONGEST, len(r["reflection_ids"])) + 2 <= tokens
         self.left_out = sum(not fits(r) for r in rows)
         self.rows = {split: [r for r in rows if r["split"] == split and fits(r)] for split in ("train", "dev", "test")}
@@ -57,10 +60,11 @@ class Run:
         config = Config(data.tokenizer.get_vocab_size(), args.width, args.layers, args.heads, args.tokens)
         torch.manual_seed(args.seed)
         self.model = Decoder(config)
-        decay = [p for p in self.model.parameters() if p.dim() > 1]
-        rest = [p for p in self.model.parameters() if p.dim() == 1]
-        groups = [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=args.rate, betas=(0.9, 0.98))
+        # Muon turns the matrices of the blocks; AdamW does the rest.
+        matrices = [p for p in self.model.blocks.parameters() if p.dim() > 1]
+        rest = [p for p in self.model.parameters() if not any(p is m for m in matrices)]
+        self.optimisers = [torch.optim.Muon(matrices, lr=args.rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+                           torch.optim.AdamW(rest, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)]
         self.steps, self.seconds, self.seen, self.log = 0, 0.0, 0, []
         if path.exists():
             self.load(path)
@@ -69,11 +73,12 @@ class Run:
         state = torch.load(path, weights_only=False)
         self.model.load_state_dict(state["model"])
         if not fresh:
-            self.optimiser.load_state_dict(state["optimiser"])
+            for optimiser, saved in zip(self.optimisers, state["optimisers"]):
+                optimiser.load_state_dict(saved)
             self.steps, self.seconds, self.seen, self.log = (state[k] for k in ("steps", "seconds", "seen", "log"))
 
     def save(self):
-        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "steps": self.steps,
+        state = {"model": self.model.state_dict(), "optimisers": [o.state_dict() for o in self.optimisers], "steps": self.steps,
                  "seconds": self.seconds, "seen": self.seen, "log": self.log, "config": self.model.c.sizes(), "args": vars(self.args)}
         torch.save(state, self.path.with_suffix(".new"))
         self.path.with_suffix(".new").rename(self.path)
@@ -85,14 +90,18 @@ class Run:
             rng = random.Random(f"{self.args.seed}/{self.steps}")
             share = min(1.0, now / max(total, 1e-9))
             step_rate = rate * min(1.0, (self.steps + 1) / 30) * (0.05 + 0.95 * (1 + math.cos(math.pi * share)) / 2)
-            for group in self.optimiser.param_groups:
-                group["lr"] = step_rate
-            value = loss(rng)
+            for optimiser in self.optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = step_rate
+            torch.manual_seed(self.args.seed * 1_000_003 + self.steps)
+            with torch.autocast(self.args.device, torch.bfloat16):
+                value = loss(rng)
             if value is not None:
-                self.optimiser.zero_grad(set_to_none=True)
+                self.model.zero_grad(set_to_none=True)
                 value.backward()
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-                self.optimiser.step()
+                for optimiser in self.optimisers:
+                    optimiser.step()
                 self.log.append(float(value.detach()))
             self.steps += 1
             self.seconds = start + time.time() - began
@@ -113,8 +122,7 @@ def warm_up(run, seconds):
     def loss(rng):
         batch = run.data.batch(rng, run.args.batch)
         run.seen += len(batch)
-        prompts, reflections, right = columns(batch)
-        return supervised_loss(run.model, run.data.ids, prompts, reflections, right)
+        return warm_up_loss(run.model, run.data.ids, batch, rng)
     run.go(loss, seconds, seconds, run.args.rate)
 
 
@@ -143,7 +151,8 @@ def continue_arm(run, arm, warm, seconds, first):
         parts = groups + ([first_token_loss(run.model, ids, prompts, right)] if arm == "merge" else [])
         return sum(parts) if parts else None
 
-    run.go(loss, seconds, seconds, run.args.rate * 0.3)
+    # What is drawn from few groups is noise for the most part: small steps.
+    run.go(loss, seconds, seconds, run.args.rate * (0.05 if arm in ("grpo", "merge") else 0.3))
     if rewards:
         print(f"{arm}: mean reward {sum(rewards[:20]) / len(rewards[:20]):.3f} at first, {sum(rewards[-20:]) / len(rewards[-20:]):.3f} at last")
 
@@ -154,11 +163,11 @@ def arguments():
     args.add_argument("--first", choices=FIRST, default="sampled", help="A' before a sampled R': the model's own, the gold's, or forced")
     args.add_argument("--data", type=Path, default=HERE.parent / "out" / "grm" / "decisions.ndjson")
     args.add_argument("--out", type=Path, default=HERE.parent / "out" / "grm")
-    args.add_argument("--warm-up", type=float, default=1500, help="seconds of supervised warm-up")
+    args.add_argument("--warm-up", type=float, default=2400, help="seconds of supervised warm-up")
     args.add_argument("--seconds", type=float, default=300, help="seconds of each arm")
-    for name, value in {"width": 128, "layers": 2, "heads": 4, "tokens": 640, "vocabulary": 8192, "batch": 8, "groups": 2, "seed": 7}.items():
+    for name, value in {"width": 256, "layers": 4, "heads": 4, "tokens": 640, "vocabulary": 8192, "batch": 8, "groups": 4, "seed": 7}.items():
         args.add_argument(f"--{name}", type=int, default=value)
-    args.add_argument("--rate", type=float, default=1.5e-3)
+    args.add_argument("--rate", type=float, default=2e-3)
     args.add_argument("--save-every", type=float, default=60)
     args.add_argument("--decode", type=int, default=200, help="how many decisions of a kind are reflected on in the report")
     args.add_argument("--corrupted", type=int, default=1000, help="how many corrupted decisions the report looks at")
@@ -177,7 +186,7 @@ def run(args):
     print({k: len(v) for k, v in data.rows.items()}, "left out", data.left_out, "vocabulary", data.tokenizer.get_vocab_size(), flush=True)
     warm = args.out / "warm.pt"
     base = Run(args, data, warm)
-    print(sum(p.numel() for n, p in base.model.named_parameters() if not n.startswith(("embed", "place"))), "parameters beside embeddings")
+    print(sum(p.numel() for n, p in base.model.named_parameters() if not n.startswith("embed")), "parameters beside embeddings")
     warm_up(base, args.warm_up)
     for arm in args.arm:
         name = arm if arm in ("sft", "first") or args.first == "sampled" else f"{arm}-{args.first}"
