@@ -14,9 +14,11 @@ use crate::step::Steps;
 const REQUIREMENTS: &str = "models/training/requirements.txt";
 const SCRIPT: &str = "models/training/train.py";
 const TEACHER_SCRIPT: &str = "models/training/teacher/run.py";
+const REWARD_SCRIPT: &str = "models/training/grm/train.py";
 /// Names of the steps.
 const SMALL: &str = "small training run";
 const TEACHER: &str = "small teacher run";
+const REWARD: &str = "small reward model run";
 
 /// Runs the training script with the given arguments.
 pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<()> {
@@ -45,9 +47,15 @@ pub(crate) fn smoke(ctx: &Ctx, steps: &mut Steps) {
         })),
         Err(error) => steps.skip(SMALL, &format!("{error:#}")),
     }
-    if answers("python3", &["-c", "import torch, safetensors, onnxruntime, tokenizers"]) {
+    if answers("python3", &["-c", "import torch, safetensors, onnxruntime, tokenizers, sklearn"]) {
         steps.run(TEACHER, || ctx::run(ctx.command("python3").args([TEACHER_SCRIPT, "--smoke"])));
+        let program = ctx.target.join("debug/praetor");
+        steps.run(REWARD, || {
+            let mut small = ctx.command("python3");
+            ctx::run(small.args([REWARD_SCRIPT, "--smoke", "--program"]).arg(program))
+        });
     } else {
         steps.skip(TEACHER, "python3 has no PyTorch");
+        steps.skip(REWARD, "python3 has no PyTorch");
     }
 }
