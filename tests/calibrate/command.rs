@@ -100,7 +100,9 @@ fn of_a_folder_the_certificate_that_fits_is_taken() {
     // One that is none, one that is changed, one that fits; and what is no certificate by its name.
     let shipped = std::fs::read_to_string(repo("models/certificate.json")).unwrap();
     std::fs::write(certificates.join("1.json"), "{}").unwrap();
-    std::fs::write(certificates.join("2.json"), shipped.replacen("\"alpha\":", "\"alpha\": 0", 1)).unwrap();
+    let changed = shipped.replacen("\"alpha\": 0.1,", "\"alpha\": 0.2,", 1);
+    assert_ne!(changed, shipped);
+    std::fs::write(certificates.join("2.json"), changed).unwrap();
     std::fs::write(certificates.join("readme.txt"), "no certificate").unwrap();
     assert_eq!(check().status.code(), Some(1));
     std::fs::write(certificates.join("3.json"), &shipped).unwrap();
