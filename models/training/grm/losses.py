@@ -33,6 +33,10 @@ class Ids:
         return self.right if right else self.wrong
 
 
+def columns(batch):
+    return [[r[key] for r in batch] for key in ("pra_ids", "reflection_ids", "right")]
+
+
 def last_hidden(model, prompts):
     x = pad(prompts)
     return model.read(x)[0][torch.arange(len(x)), torch.tensor([len(p) - 1 for p in prompts])]
@@ -71,13 +75,12 @@ def warm_up_loss(model, ids, batch, rng, blank=0.05, words=0.25, share=0.2):
     inside = torch.arange(x.shape[1])[None] < torch.tensor([len(r["pra_ids"]) - 1 for r in batch])[:, None]
     plain = inside & (x >= ids.plain)
     hidden = model.read(torch.where(plain & (noise < blank), UNKNOWN, x))[0]
-    columns = [[r[k] for r in batch] for k in ("pra_ids", "reflection_ids", "right")]
-    loss = reflection_loss(model, ids, hidden, *columns)
-    told = [(i, at, ids.verdict(holds)) for i, r in enumerate(batch) for at, holds in r["holds"]]
+    loss = reflection_loss(model, ids, hidden, *columns(batch))
+    told = [(i, at, holds) for i, r in enumerate(batch) for at, holds in r["holds"]]
     if told:
-        row, at, target = torch.tensor(told).T
+        row, at, holds = torch.tensor(told).T
         pair = model.logits(hidden[row, at])[:, [ids.wrong, ids.right]].float()
-        loss = loss + F.cross_entropy(pair, (target == ids.right).long())
+        loss = loss + F.cross_entropy(pair, holds)
     row, at = (inside & (noise > 1 - share) & (x != ids.line)).nonzero(as_tuple=True)
     return loss + words * F.cross_entropy(model.logits(hidden[row, at]).float(), x[row, at + 1])
 

@@ -76,9 +76,9 @@ class Block(nn.Module):
         """`mask` [rows, 1, new, old + new] is added to the scores; `past` the old keys and values, [rows, 2, heads, old,
         head width]. Without a mask nothing is old and each token sees those before it."""
         q, k, v = self.parts(x, at)
-        if mask is None:
-            return self.rest(x, F.scaled_dot_product_attention(q, k, v, is_causal=True)), torch.stack([k, v], dim=1)
         fresh = torch.stack([k, v], dim=1)
+        if mask is None:
+            return self.rest(x, F.scaled_dot_product_attention(q, k, v, is_causal=True)), fresh
         k, v = torch.cat([past[:, 0], k], dim=2), torch.cat([past[:, 1], v], dim=2)
         scores = q @ k.transpose(2, 3) / math.sqrt(self.c.head_width) + mask
         return self.rest(x, scores.softmax(-1) @ v), fresh

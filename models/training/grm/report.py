@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from losses import LONGEST, first_probabilities
-from model import MASKED, Config, Decoder, causal, pad, places
+from model import MASKED, Config, Decoder, pad
 
 PRECISION = 0.90
 
@@ -22,7 +22,7 @@ def decode(model, ids, prompts, firsts, longest=LONGEST):
     x = pad(prompts)
     rows, old = x.shape
     length = torch.tensor([len(p) for p in prompts])
-    _, past = model.hidden(x, places(rows, old), causal(rows, old), model.empty(rows))
+    _, past = model.read(x)
     real = torch.arange(old)[None, :] < length[:, None]
     token, second, tokens = torch.tensor(firsts), [None] * rows, [longest] * rows
     for step in range(longest):

@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import report
 from data import few
-from losses import FIRST, LONGEST, Ids, first_token_loss, group_loss, supervised_loss, warm_up_loss
+from losses import FIRST, LONGEST, Ids, columns, first_token_loss, group_loss, supervised_loss, warm_up_loss
 from model import Config, Decoder, train_tokenizer
 
 ARMS = ("sft", "grpo", "merge", "first")
@@ -112,10 +112,6 @@ class Run:
                 self.save()
                 saved = time.time()
         self.save()
-
-
-def columns(batch):
-    return [r["pra_ids"] for r in batch], [r["reflection_ids"] for r in batch], [r["right"] for r in batch]
 
 
 def warm_up(run, seconds):
