@@ -16,7 +16,7 @@ def write_answers(path, task, questions, probabilities):
     """One line a question: the hash of its text, and each head's probabilities in millionths in the order of its labels."""
     with open(path, "w", encoding="utf-8") as out:
         for i, question in enumerate(questions):
-            if question["origin"] == "words" or question["origin"].endswith("~"):
+            if not is_case(question):
                 continue
             heads = {h.name: [int(p * 1e6 + .5) for p in probabilities[h.name][i]] for h in task.heads}
             line = {"ticket_id": question["ticket_id"], "text_sha256": hashlib.sha256(question["text"].encode()).hexdigest(),
@@ -31,7 +31,11 @@ def number(ticket_id):
 
 def is_judged(question):
     """Whether a question's answer counts in temperatures and thresholds: real cases that are not held out."""
-    return question["origin"] in ("public", "authored") and not question["held_out"]
+    return is_case(question) and not question["held_out"]
+
+
+def is_case(question):
+    return question["origin"] in ("public", "authored")
 
 
 def by_origin(data, answers):

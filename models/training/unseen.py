@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+import contrasts
 import crossval
 import features
+import report
 import train
 from tasks import SUPPORTS, VERDICTS
 
@@ -23,10 +25,10 @@ def main():
     args.add_argument("--questions", type=Path, default=train.HERE / "out" / "questions")
     args = args.parse_args()
     sets = ("public", "authored")
-    rows = train.read(args.questions, sets, "supports")
+    rows = train.read(args.questions, sets, "supports") + contrasts.questions(train.CONTRASTS, args.questions / contrasts.NAME)
     gold = [json.loads(line) for s in sets for line in open(train.DATA / s / "gold.jsonl", encoding="utf-8")]
     sop_of = {g["ticket_id"]: g["sop"] for g in gold}
-    sop = lambda q: sop_of[q["ticket_id"]]
+    sop = lambda q: sop_of[crossval.case_of(q["ticket_id"])]
     asking = sorted({sop(q) for q in rows}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     away = set(asking[:SOPS])
     hidden = {q["requirement"] for q in rows if sop(q) in away}
@@ -36,9 +38,10 @@ def main():
     unseen = np.array([q["requirement"] in hidden for q in rows])
     worth = np.array([train.WORTH[q["origin"]] for q in rows])
     held = np.array([q["held_out"] for q in rows])
+    case = np.array([report.is_case(q) for q in rows])
     model, *_ = crossval.cross_validate(SUPPORTS, segments, split, {"verdict": [q["verdict"] for q in rows]},
-                                        [q["ticket_id"] for q in rows], ~unseen & ~held, worth, np.flatnonzero(~unseen & ~held))
-    test = np.flatnonzero(unseen)
+                                        [q["ticket_id"] for q in rows], ~unseen & ~held, worth, np.flatnonzero(~unseen & ~held & case))
+    test = np.flatnonzero(unseen & case)
     best = model.scores(split, test)["verdict"].argmax(axis=1)
     right = np.array([VERDICTS[b] == rows[i]["verdict"] for b, i in zip(best, test)])
     items = {}
