@@ -187,6 +187,14 @@ fn judge_item(case: &Case, item: &CaseItem, asked: &[(&Requirement, &Distributio
         }
     }
 
+    // It may aim at another requirement after all, and meet that.
+    if late.is_none() && other_order.is_none() {
+        let doubt = 1.0 - rules.thresholds.evidence.as_f64();
+        let others = asked.iter().filter(|(requirement, _)| best.is_none_or(|(own, ..)| own.id != requirement.id));
+        let meeting = others.filter(|(_, d)| p(d, "valid") > doubt);
+        readings.extend(meeting.map(|(requirement, _)| Reading::Meets(requirement.id.clone())));
+    }
+
     let valid = matches!(likeliest, Reading::Meets(_));
     let p_valid: f64 = weighed.iter().filter(|(_, r)| matches!(r, Reading::Meets(_))).map(|(p, _)| p).sum();
     let (requirement, defect) = match (&likeliest, best) {

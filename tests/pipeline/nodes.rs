@@ -6,7 +6,7 @@ use praetor::case::{Case, Party};
 use praetor::eval::Gold;
 use praetor::judge::{Answer, Distribution, Probability, Thresholds};
 use praetor::nodes::text::{MeasureKind, Value, candidates, relevant};
-use praetor::nodes::{EvidenceFinding, Finding, Findings, LabelFinding, NodeId, PolicyFinding, Rules};
+use praetor::nodes::{EvidenceFinding, Finding, Findings, LabelFinding, NodeId, PolicyFinding, Rules, requirements};
 use praetor::sop::facts::Sufficiency;
 
 use super::{BOOK, INDEX, PUBLIC, VERDICTS, answer, certain, ids, node, thresholds, yes};
@@ -270,6 +270,38 @@ fn an_item_less_likely_than_the_threshold_is_in_doubt() {
     }
     // All three readings are needed to be so sure.
     assert_eq!(evidence(&weights, 950_000).buyer.possible.len(), 3);
+}
+
+#[test]
+fn an_item_may_meet_another_requirement_than_it_seems_to_aim_at() {
+    // The first item meets the first requirement; the second seems to meet that as well, and may meet the other.
+    let sop = BOOK.sop("promise_breach.general").unwrap();
+    let fits = |(case, gold): &&(Case, Gold)| {
+        let asked = |n: usize| case.evidence.get(n).map_or(0, |i| requirements(sop, Party::Buyer, &i.kind).len());
+        gold.sop == "promise_breach.general"
+            && case.evidence.iter().filter(|i| i.party == Party::Buyer).count() == 2
+            && case.evidence[..2].iter().all(|i| i.party == Party::Buyer)
+            && (asked(0), asked(1)) == (1, 2)
+    };
+    let (case, _) = PUBLIC.iter().find(fits).unwrap();
+    let verdict = |valid: u32| {
+        let weights = [("valid", valid), ("unrelated", 1_000_000 - valid)];
+        answer([("verdict", spread(&VERDICTS, &weights))])
+    };
+    let sellers = case.evidence[2..].iter().flat_map(|i| requirements(sop, i.party, &i.kind)).map(|_| verdict(0));
+    for (other, possible) in [(50_000, 1), (150_000, 2)] {
+        let answers: Vec<Answer> =
+            [verdict(1_000_000), verdict(950_000), verdict(other)].into_iter().chain(sellers.clone()).collect();
+        let found = judge(NodeId::Evidence, case, &governed(&sop.id.0), &answers, &thresholds(p(900_000)));
+        let Finding::Evidence(found) = found else { panic!("{found:?}") };
+        assert_eq!(found.buyer.verdict, Sufficiency::Insufficient);
+        assert_eq!(
+            (found.buyer.possible.len(), found.items[1].certain),
+            (possible, possible == 1),
+            "{:?}",
+            found.buyer
+        );
+    }
 }
 
 #[test]
