@@ -1,6 +1,7 @@
 //! Rules that tenants publish: checked, compared, drafted, tried, approved by another, followed by every process, rolled back.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -269,7 +270,8 @@ async fn rules_go_back_one_publication_at_a_time() {
 #[tokio::test]
 async fn a_switch_under_load_gives_every_request_one_book_or_the_other() {
     // On a busy machine nobody is to be sent away.
-    let config = ServeConfig { deadline_ms: 120_000, ..ServeConfig::default() };
+    let longest_ms = NonZeroU64::new(120_000).unwrap();
+    let config = ServeConfig { deadline_ms: 120_000, longest_ms, ..ServeConfig::default() };
     let service = Arc::new(Service::with(config).await);
     let caller = service.key(Role::Caller, "default").await;
     let (a, b) = (service.key(Role::Editor, "default").await, service.key(Role::Editor, "default").await);
