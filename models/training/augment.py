@@ -127,11 +127,19 @@ def main():
     print(f"{made} variants of {cases} cases")
 
 
+def rows(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+def with_gold(tickets_path, gold_path):
+    """Every ticket with its gold."""
+    gold = {g["ticket_id"]: g for g in rows(gold_path)}
+    return [(t, gold[t["ticket_id"]]) for t in rows(tickets_path)]
+
+
 def write(tickets_path, gold_path, out, copies, kinds):
     """Writes the variants of all cases, each with up to two kinds of changes; gives how many there are, of how many cases."""
-    read = lambda path: [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    gold = {g["ticket_id"]: g for g in read(gold_path)}
-    cases = [(t, gold[t["ticket_id"]]) for t in read(tickets_path)]
+    cases = with_gold(tickets_path, gold_path)
     out.mkdir(parents=True, exist_ok=True)
     made = 0
     with (open(out / "tickets.jsonl", "w", encoding="utf-8") as tickets, open(out / "gold.jsonl", "w", encoding="utf-8") as golds):

@@ -5,9 +5,9 @@ An item stands in a copy of its case whose id is the case's with `~c` and a numb
 """
 import copy
 import json
-from pathlib import Path
 
 import crossval
+from augment import rows, with_gold
 
 NAME = "contrasts"
 VERDICTS = ("valid", "incomplete", "wrong_order")
@@ -17,8 +17,8 @@ def write(items, data, sets, out):
     """Writes tickets and gold of all contrasts into the folder `out`."""
     cases = {}
     for origin in sets:
-        gold = {row["ticket_id"]: row for row in rows(data / origin / "gold.jsonl")}
-        cases |= {t["ticket_id"]: (origin, t, gold[t["ticket_id"]]) for t in rows(data / origin / "tickets.jsonl")}
+        found = with_gold(data / origin / "tickets.jsonl", data / origin / "gold.jsonl")
+        cases |= {ticket["ticket_id"]: (origin, ticket, gold) for ticket, gold in found}
     out.mkdir(parents=True, exist_ok=True)
     with open(out / "tickets.jsonl", "w", encoding="utf-8") as tickets, open(out / "gold.jsonl", "w", encoding="utf-8") as golds:
         for n, item in enumerate(rows(items), 1):
@@ -44,7 +44,3 @@ def questions(items, exported):
     marked = lambda q: q["text"].replace("[FACTS]", f"[FACTS][F:{NAME}]", 1)
     return [q | {"text": marked(q), "origin": NAME, "held_out": False} for q in rows(exported / "supports.ndjson")
             if q["evidence_id"] == about[q["ticket_id"]]]
-
-
-def rows(path):
-    return [json.loads(line) for line in Path(path).read_text("utf-8").splitlines() if line.strip()]
