@@ -120,7 +120,8 @@ pub struct ConfigArgs {
     /// Where models run: cpu or cuda
     #[arg(long, global = true, value_name = "DEVICE", env = "PRAETOR_DEVICE", value_parser = parse_device)]
     device: Option<Device>,
-    /// The certificate that lets decisions be automatic [default: certificate.json in the models' folder]
+    /// The certificate that lets decisions be automatic or a folder of them [default: certificates
+    /// in the models' folder]
     #[arg(long, global = true, value_name = "FILE", env = "PRAETOR_CERTIFICATE")]
     certificate: Option<PathBuf>,
     /// The public keys that certificates are trusted from [default: trusted_keys.pem in the models' folder]
@@ -204,7 +205,7 @@ impl Config {
         let said = file.calibration;
         let beside = |given: Option<PathBuf>, name: &str| given.unwrap_or_else(|| models.join(name));
         let calibration = CalibrationConfig {
-            certificate: beside(args.certificate.clone().or(said.certificate.map(&in_file)), "certificate.json"),
+            certificate: beside(args.certificate.clone().or(said.certificate.map(&in_file)), "certificates"),
             trusted_keys: beside(args.trusted_keys.clone().or(said.trusted_keys.map(&in_file)), "trusted_keys.pem"),
         };
         let database_url = variable("DATABASE_URL");

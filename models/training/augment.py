@@ -131,6 +131,13 @@ def rows(path):
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
+def some(path, to, chosen):
+    """Copies the lines of the cases whose ids are chosen; gives where to."""
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    to.write_text("".join(line for line in lines if chosen(json.loads(line)["ticket_id"])), "utf-8")
+    return to
+
+
 def with_gold(tickets_path, gold_path):
     """Every ticket with its gold."""
     gold = {g["ticket_id"]: g for g in rows(gold_path)}

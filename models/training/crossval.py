@@ -34,6 +34,20 @@ def held_out(ticket_id, origin):
     return origin != "public" and int(hashlib.sha256(case_of(ticket_id).encode()).hexdigest()[8:16], 16) % HELD_OUT == 0
 
 
+def reward_split(ticket_id, origin):
+    """What a case is to the reward model (grm/): nothing learns from the last fold and whatever is held out, and they are
+    measured on; the fold before calibrates; the rest trains."""
+    if held_out(ticket_id, origin) or fold_of(ticket_id) == FOLDS - 1:
+        return "test"
+    return "dev" if fold_of(ticket_id) == FOLDS - 2 else "train"
+
+
+def in_part(ticket_id, part):
+    """Whether a case is one of those that leave a rest when their number is divided, for judges that learn from fewer."""
+    divisor, rest = part
+    return int(hashlib.sha256(ticket_id.encode()).hexdigest()[16:24], 16) % divisor == rest
+
+
 class Model:
     """A fitted task: n-gram spaces, and for each head quantised weights a segment, biases, perhaps trees, one temperature."""
 

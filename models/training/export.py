@@ -1,6 +1,7 @@
 """Writes models as ONNX files that compute on token ids alone, the manifest, and checks that both ways agree."""
 import hashlib
 import re
+import shutil
 
 import numpy as np
 import onnx
@@ -8,6 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET, ML_OPSET, IR = 17, 3, 8
 NOT_HERE = -1
+# The table of the manifest that the reward model's own export writes (grm/export.py); it comes last.
+VERIFIER = re.compile(r"\n*(\[verifier\].*)", re.S)
 
 
 class Graph:
@@ -124,5 +127,20 @@ def write_manifest(folder, tasks, thresholds, chosen_on):
     lines += [f"chosen_on = {quote(chosen_on)}", ""]
     path = folder / "manifest.toml"
     # The reward model is trained apart (grm/export.py) and stays.
-    verifier = re.search(r"\[verifier\].*", path.read_text("utf-8"), re.S) if path.exists() else None
-    path.write_text("\n".join(lines) + ("\n" + verifier[0] if verifier else ""), "utf-8")
+    verifier = verifier_of(folder)
+    path.write_text("\n".join(lines) + ("\n" + verifier if verifier else ""), "utf-8")
+
+
+def verifier_of(folder):
+    """The table of the reward model in a folder's manifest; none where there is none."""
+    path = folder / "manifest.toml"
+    found = VERIFIER.search(path.read_text("utf-8")) if path.exists() else None
+    return found and found[1]
+
+
+def copy_verifier(models, folder):
+    """Gives a folder the reward model of another."""
+    table, path = verifier_of(models), folder / "manifest.toml"
+    if table and verifier_of(folder) != table:
+        shutil.copytree(models / "grm", folder / "grm", dirs_exist_ok=True)
+        path.write_text(VERIFIER.sub("", path.read_text("utf-8")).rstrip("\n") + "\n\n" + table, "utf-8")

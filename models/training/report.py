@@ -24,11 +24,6 @@ def write_answers(path, task, questions, probabilities):
             out.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
-def number(ticket_id):
-    """A number that depends on nothing but a ticket's id."""
-    return int(hashlib.sha256(ticket_id.encode()).hexdigest()[16:24], 16)
-
-
 def is_judged(question):
     """Whether a question's answer counts in temperatures and thresholds: real cases that are not held out."""
     return is_case(question) and not question["held_out"]

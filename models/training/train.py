@@ -34,8 +34,8 @@ VARIANTS = {"supports": ("waybill",)}
 CHOSEN_ON = "out-of-fold answers on {cases:,} public and authored cases, five folds: of what each keeps, 99.3% is right"
 # What the policy node asks about: SOPs of at least this prior, so many of them at most, chosen by prior and words.
 MIN_PRIOR, ASKED, WORDS_WEIGHT = 1e-4, 10, 0.5
-# One case in so many takes part in a smoke run.
-SMOKE = 8
+# A smoke run learns from one case in eight.
+SMOKE = (8, 0)
 
 
 def main():
@@ -45,10 +45,12 @@ def main():
     args.add_argument("--out", type=Path, default=HERE / "out", help="out-of-fold answers and fold models")
     args.add_argument("--models", type=Path, default=HERE.parent, help="where the shipped files go")
     args.add_argument("--variants", action="store_true", help="learn from variants of cases too (see augment.py)")
+    args.add_argument("--part", type=int, nargs=2, metavar=("N", "R"), help="learn from the cases whose number leaves R when divided by N")
     args.add_argument("--smoke", action="store_true", help="a small run into a temporary folder, to see that all of it works")
     args = args.parse_args()
     if not args.smoke:
         return run(args)
+    args.part = args.part or SMOKE
     with tempfile.TemporaryDirectory() as folder:
         args.out, args.models = Path(folder) / "out", Path(folder) / "models"
         run(args)
@@ -58,7 +60,7 @@ def main():
 def run(args):
     start = time.time()
     sets = [s for s in args.sets if (DATA / s / "tickets.jsonl").exists()]
-    questions = args.questions or ask_program(args.out / "questions", sets, args.variants, args.smoke)
+    questions = args.questions or ask_program(args.out / "questions", sets, args.variants, args.part)
     data = {task.name: read(questions, sets, task.name) for task in TASKS}
     for task in set(VARIANTS) & set(data):
         data[task] += read(questions, [f"{s}~" for s in sets if args.variants], task)
@@ -84,39 +86,37 @@ def run(args):
     for folder in folders:
         export.write_manifest(folder, TASKS, thresholds, CHOSEN_ON.format(cases=cases))
     (args.out / "report.json").write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    write_held_out(args.out / "heldout", sets)
+    write_cases(args.out / "heldout", sets, crossval.held_out)
+    for split in ("dev", "test"):
+        write_cases(args.out / split, sets, lambda case, origin: crossval.reward_split(case, origin) == split)
+    # The reward model is trained apart, for all these folders; what decides with it must have it.
+    for folder in folders[1:]:
+        export.copy_verifier(args.models, folder)
     if not args.smoke:
         brief = {part: {k: v for k, v in of.items() if k != "errors"} for part, of in figures.items()}
         print(json.dumps(brief, ensure_ascii=False, indent=1))
     print(f"done in {time.time() - start:.0f} s")
 
 
-def ask_program(folder, sets, variants, smoke):
-    """Lets the program render the questions of every set, or of some cases of it, and of its variants if wanted."""
+def ask_program(folder, sets, variants, part):
+    """Lets the program render the questions of every set, or of a part of its cases, and of its variants if wanted."""
     def ask(files, out):
         program = [os.environ["PRAETOR"]] if "PRAETOR" in os.environ else ["cargo", "run", "--quiet", "--"]
         subprocess.run([*program, "questions", *map(str, files), "--out", str(out)], cwd=ROOT, check=True)
     for name in sets:
         files = [DATA / name / file for file in ("tickets.jsonl", "gold.jsonl")]
-        if smoke:
-            (folder / name).mkdir(parents=True)
-            files = [some(file, folder / name / file.name) for file in files]
+        if part:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            files = [augment.some(file, folder / name / file.name, lambda case: crossval.in_part(case, part)) for file in files]
         ask(files, folder / name)
         if variants:
             changed = folder / f"{name}~"
             augment.write(*files, changed, copies=1, kinds=sorted({kind for kinds in VARIANTS.values() for kind in kinds}))
             ask([changed / "tickets.jsonl", changed / "gold.jsonl"], changed)
     beside = folder / contrasts.NAME
-    contrasts.write(CONTRASTS, folder if smoke else DATA, sets, beside)
+    contrasts.write(CONTRASTS, folder if part else DATA, sets, beside)
     ask([beside / "tickets.jsonl", beside / "gold.jsonl"], beside)
     return folder
-
-
-def some(path, to):
-    """Copies the lines of the cases that take part in a smoke run."""
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    to.write_text("".join(line for line in lines if report.number(json.loads(line)["ticket_id"]) % SMOKE == 0), "utf-8")
-    return to
 
 
 def read(folder, sets, task):
@@ -143,14 +143,14 @@ def candidates(rows, cases, answers):
     return [q for found in by_case.values() for q in sorted(found, key=rank)[:ASKED]]
 
 
-def write_held_out(folder, sets):
-    """The held-out cases as files of their own, for `praetor eval`."""
+def write_cases(folder, sets, chosen):
+    """The chosen cases of all sets as files of their own, for `praetor eval` and the like."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in ("tickets.jsonl", "gold.jsonl"):
         with open(folder / file, "w", encoding="utf-8") as out:
             for name in sets:
                 for line in open(DATA / name / file, encoding="utf-8"):
-                    if crossval.held_out(json.loads(line)["ticket_id"], name):
+                    if chosen(json.loads(line)["ticket_id"], name):
                         out.write(line)
 
 

@@ -160,7 +160,8 @@ fn calibrate(args: &FitArgs, config: &Config, out: &mut impl Write) -> anyhow::R
     let key = signing_key(args, config, out)?;
     let mut path = args.out.as_ref().unwrap_or(&config.calibration.certificate).clone();
     if path.is_dir() {
-        path.push(format!("{}.json", pins.rulebook.get(..12).unwrap_or(&pins.rulebook)));
+        let rules = pins.rulebook.get(..12).unwrap_or(&pins.rulebook);
+        path.push(format!("{rules}{}.json", if pins.second_pass.is_some() { "-second-pass" } else { "" }));
     }
     fs::write(&path, certificate.sign(&key)?).with_context(|| format!("cannot write {}", path.display()))?;
     if args.trust {

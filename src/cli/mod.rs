@@ -16,6 +16,7 @@ mod gate;
 mod input;
 mod key;
 mod pra;
+mod pra_figures;
 mod questions;
 mod records;
 mod render;

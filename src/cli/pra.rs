@@ -1,6 +1,7 @@
 //! Writes decisions as the second pass reads them (PRA), one JSON object a line: what a reward model is trained and
 //! measured on. With gold each is marked right or wrong; with a disturbance the answers or the findings are falsified
-//! first, so that there are wrong ones to learn from. Records nothing.
+//! first, so that there are wrong ones to learn from. With `--figures` the reward model of the models' folder reads them and
+//! only what it made of them is written. Records nothing.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::disturb::{Disturbance, Disturbed, falsify};
 use super::input::Input;
+use super::pra_figures::{self, Unread};
 use crate::case::Case;
 use crate::config::Config;
 use crate::decision::Gate;
@@ -41,8 +43,12 @@ pub(super) struct PraArgs {
     /// What the disturbances are drawn from
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Write how well the reward model tells right from wrong: of all decisions as they are, and of all falsified, each in
+    /// one of the ways given
+    #[arg(long, requires = "gold", conflicts_with = "characters")]
+    figures: bool,
     /// The most characters of a text
-    #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(pra::LEAST as i64..=65_536))]
+    #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u32).range(pra::LEAST as i64..=65_536))]
     characters: u32,
 }
 
@@ -55,32 +61,65 @@ pub(super) fn run(args: &PraArgs, config: &Config, out: &mut impl Write) -> anyh
         }
         None => BTreeMap::new(),
     };
-    let kinds: Vec<Option<Disturbance>> =
-        if args.disturb.is_empty() { vec![None] } else { args.disturb.iter().copied().map(Some).collect() };
-    for kind in kinds {
-        let folders: Vec<(Option<usize>, PathBuf)> = match &args.fold_models {
-            Some(dir) => (0..FOLDS).map(|k| (Some(k), dir.join(format!("fold{k}")))).collect(),
-            None => vec![(None, config.models.clone())],
-        };
-        for (fold, folder) in folders {
-            let pipeline = open(config, &folder, kind, args.seed)?;
-            let own: Vec<&Case> = cases.iter().filter(|c| fold.is_none_or(|k| fold_of(&c.ticket_id) == k)).collect();
-            for group in own.chunks(BATCH) {
-                let group: Vec<Case> = group.iter().map(|case| (*case).clone()).collect();
-                let decided = tokio::task::block_in_place(|| pipeline.decide(&group, None))?;
-                for (case, decided) in group.iter().zip(decided) {
-                    let decided = match kind {
-                        Some(kind) => falsify(kind, args.seed, &pipeline, case, decided)?,
-                        None => decided,
-                    };
-                    let line = describe(args, &pipeline, case, &decided, kind, gold.get(case.ticket_id.as_str()))?;
-                    writeln!(out, "{line}")?;
-                }
-            }
+    if args.figures {
+        let reader = pra_figures::open(config)?;
+        let mut unread = Vec::new();
+        let ways = args.disturb.len();
+        let kinds = std::iter::once(None).chain(args.disturb.iter().copied().map(Some));
+        for (turn, kind) in kinds.enumerate() {
+            let mine = |place: usize| kind.is_none() || place % ways + 1 == turn;
+            let own = cases.iter().enumerate().filter(|(place, _)| mine(*place)).map(|(_, case)| case);
+            decide_each(args, config, own.collect(), kind, |pipeline, case, decided| {
+                let Some(right) = is_right(decided, gold.get(case.ticket_id.as_str()))? else { return Ok(()) };
+                let text = pra::render(case, &findings(decided), pipeline.book(), reader.characters())?.text;
+                unread.push(Unread { kind, text, right, confidence: decided.decision.confidence.as_f64() });
+                Ok(())
+            })?;
+        }
+        reader.write(&unread, out)?;
+    } else {
+        let kinds: Vec<Option<Disturbance>> =
+            if args.disturb.is_empty() { vec![None] } else { args.disturb.iter().copied().map(Some).collect() };
+        for kind in kinds {
+            decide_each(args, config, cases.iter().collect(), kind, |pipeline, case, decided| {
+                let line = describe(args, pipeline, case, decided, kind, gold.get(case.ticket_id.as_str()))?;
+                Ok(writeln!(out, "{line}")?)
+            })?;
         }
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Decides the cases, falsified or not, each by models that may, and hands on every decision.
+fn decide_each(
+    args: &PraArgs,
+    config: &Config,
+    cases: Vec<&Case>,
+    kind: Option<Disturbance>,
+    mut then: impl FnMut(&Pipeline, &Case, &Decided) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let folders: Vec<(Option<usize>, PathBuf)> = match &args.fold_models {
+        Some(dir) => (0..FOLDS).map(|k| (Some(k), dir.join(format!("fold{k}")))).collect(),
+        None => vec![(None, config.models.clone())],
+    };
+    for (fold, folder) in folders {
+        let pipeline = open(config, &folder, kind, args.seed)?;
+        let own: Vec<&Case> =
+            cases.iter().copied().filter(|c| fold.is_none_or(|k| fold_of(&c.ticket_id) == k)).collect();
+        for group in own.chunks(BATCH) {
+            let group: Vec<Case> = group.iter().map(|case| (*case).clone()).collect();
+            let decided = tokio::task::block_in_place(|| pipeline.decide(&group, None))?;
+            for (case, decided) in group.iter().zip(decided) {
+                let decided = match kind {
+                    Some(kind) => falsify(kind, args.seed, &pipeline, case, decided)?,
+                    None => decided,
+                };
+                then(&pipeline, case, &decided)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_cases(path: &Path) -> anyhow::Result<Vec<Case>> {
@@ -111,6 +150,14 @@ pub(super) fn findings(decided: &Decided) -> Findings {
     findings
 }
 
+/// Whether the remedy is the gold's, to the fen; none without gold.
+fn is_right(decided: &Decided, gold: Option<&Gold>) -> anyhow::Result<Option<bool>> {
+    let Some(gold) = gold else { return Ok(None) };
+    let decision = serde_json::to_value(&decided.decision)?;
+    let marks = score([&decision], std::slice::from_ref(gold));
+    Ok(Some(marks.first().is_some_and(|m| m.nodes.last() == Some(&true))))
+}
+
 fn describe(
     args: &PraArgs,
     pipeline: &Pipeline,
@@ -120,18 +167,13 @@ fn describe(
     gold: Option<&Gold>,
 ) -> anyhow::Result<Value> {
     let pra = pra::render(case, &findings(decided), pipeline.book(), args.characters as usize)?;
-    let decision = serde_json::to_value(&decided.decision)?;
-    let right = gold.map(|gold| {
-        let marks = score([&decision], std::slice::from_ref(gold));
-        marks.first().is_some_and(|m| m.nodes.last() == Some(&true))
-    });
     let items = decided.decision.evidence.items.iter();
     let items: BTreeMap<&str, Value> =
         items.map(|i| (i.evidence_id.as_str(), json!([i.requirement, i.valid, i.defect]))).collect();
     let remedy = &decided.decision.remedy.proposal;
     Ok(json!({
         "ticket_id": case.ticket_id, "format": pra::FORMAT, "pra": pra.text, "sha256": pra.sha256(), "dropped": pra.dropped,
-        "disturbed": kind.map(Disturbance::name), "right": right,
+        "disturbed": kind.map(Disturbance::name), "right": is_right(decided, gold)?,
         "confidence": decided.decision.confidence, "outcome": decided.decision.outcome,
         "found": {
             "sop": decided.decision.sop.id, "title": decided.decision.sop.title.as_ref().map(|t| &t.zh),

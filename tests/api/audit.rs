@@ -248,7 +248,7 @@ async fn the_first_tenants_admin_adds_tenants_and_no_other() {
 
 #[tokio::test]
 async fn the_certificate_in_force_is_on_record_with_every_tenant() {
-    let signed = Signed::open(&repo("models/certificate.json"), &repo("models/trusted_keys.pem")).unwrap();
+    let signed = Signed::open(&repo("models/certificates/first-pass.json"), &repo("models/trusted_keys.pem")).unwrap();
     let pipeline = PIPELINE.under(BOOK.clone()).unwrap();
     let gate = signed.gate(pipeline.pins(), false).unwrap();
     let service = Service::deciding(ServeConfig::default(), Arc::new(pipeline.gated(gate)), Gate::Shut).await;

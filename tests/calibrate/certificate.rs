@@ -8,7 +8,7 @@ use praetor::calibrate::{
     write_trusted,
 };
 use praetor::decision::{Gate, Pins, Score, Strata};
-use praetor::judge::{Device, Judge, JudgeConfig, Manifest, Probability, Task, Thresholds};
+use praetor::judge::{Device, Judge, JudgeConfig, Manifest, Probability, SecondPassMode, Task, Thresholds};
 use praetor::lang::Lang;
 use praetor::pipeline::Pipeline;
 use serde_json::{Value, json};
@@ -208,14 +208,17 @@ fn the_report_draws_what_is_and_alarms_when_it_should() {
 /// The certificate in the tree is for the models, the rules and the program in the tree.
 #[test]
 fn the_shipped_certificate_fits_the_shipped_models() {
-    let signed = Signed::open(&repo("models/certificate.json"), &repo("models/trusted_keys.pem")).unwrap();
-    let judge = Judge::open(&repo("models"), &JudgeConfig::default()).unwrap();
-    let pipeline = Pipeline::new(BOOK.clone(), judge).unwrap();
-    let gate = signed.gate(pipeline.pins(), false);
-    assert!(gate.is_ok(), "{}: run `cargo xtask certify`", gate.unwrap_err());
-    let body = &signed.body;
-    assert_eq!((body.alpha, body.delta, body.basis.folds.len()), (p(100_000), p(50_000), 5));
-    assert!(body.certified.values().all(|s| s.threshold.is_some()), "{:?}", body.certified);
+    for (name, second_pass) in [("first-pass", SecondPassMode::Off), ("second-pass", SecondPassMode::On)] {
+        let file = repo(&format!("models/certificates/{name}.json"));
+        let signed = Signed::open(&file, &repo("models/trusted_keys.pem")).unwrap();
+        let judge = Judge::open(&repo("models"), &JudgeConfig { second_pass, ..JudgeConfig::default() }).unwrap();
+        let pipeline = Pipeline::new(BOOK.clone(), judge).unwrap();
+        let gate = signed.gate(pipeline.pins(), false);
+        assert!(gate.is_ok(), "{name}: {}: run `cargo xtask certify`", gate.unwrap_err());
+        let body = &signed.body;
+        assert_eq!((body.alpha, body.delta, body.basis.folds.len()), (p(100_000), p(50_000), 5));
+        assert!(body.certified.values().all(|s| s.threshold.is_some()), "{:?}", body.certified);
+    }
     // No key that could sign lies about in the tree.
     let models =
         std::fs::read_dir(repo("models")).unwrap().map(|e| std::fs::read(e.unwrap().path()).unwrap_or_default());

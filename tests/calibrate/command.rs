@@ -98,7 +98,7 @@ fn of_a_folder_the_certificate_that_fits_is_taken() {
     let none = check();
     assert!(none.status.code() == Some(1) && said(&none).1.contains(named), "{:?}", said(&none));
     // One that is none, one that is changed, one that fits; and what is no certificate by its name.
-    let shipped = std::fs::read_to_string(repo("models/certificate.json")).unwrap();
+    let shipped = std::fs::read_to_string(repo("models/certificates/first-pass.json")).unwrap();
     std::fs::write(certificates.join("1.json"), "{}").unwrap();
     let changed = shipped.replacen("\"alpha\": 0.1,", "\"alpha\": 0.2,", 1);
     assert_ne!(changed, shipped);
@@ -121,4 +121,44 @@ fn of_a_folder_the_certificate_that_fits_is_taken() {
     let made = praetor(folder.path(), &[&own[..], &fit].concat());
     assert!(made.status.success(), "{:?}", said(&made));
     assert_eq!(std::fs::read_dir(&certificates).unwrap().count(), 5);
+}
+
+/// The first so many lines of a file of authored cases, as a file of their own.
+fn some_authored(folder: &Path, file: &str, lines: usize) -> String {
+    let text = std::fs::read_to_string(repo("models/training/data/authored").join(file)).unwrap();
+    let path = folder.join(file);
+    std::fs::write(&path, text.split_inclusive('\n').take(lines).collect::<String>()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_the_reward_model_makes_of_decisions_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let tickets = some_authored(folder.path(), "tickets.jsonl", 16);
+    let gold = some_authored(folder.path(), "gold.jsonl", 16);
+    let pra = ["pra", tickets.as_str(), "--gold", gold.as_str()];
+    let falsify = ["--disturb", "sop", "--disturb", "row"];
+    let (lines, wrong) = said(&praetor(folder.path(), &[&pra[..], &falsify].concat()));
+    // Each case once in each way; the figures have the even ones in the first, the others in the second.
+    let decisions: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(decisions.len(), 32, "{wrong}");
+    let place = |d: &Value| decisions.iter().position(|other| other["ticket_id"] == d["ticket_id"]).unwrap();
+    let picked = |d: &&Value| (d["disturbed"] == "sop") == place(d).is_multiple_of(2);
+    let falsified: Vec<&Value> = decisions.iter().filter(picked).collect();
+    let count = falsified.iter().filter(|d| d["right"] == false).count();
+    assert!(falsified.len() == 16 && count > 4, "{count} wrong");
+
+    let (figures, wrong) = said(&praetor(folder.path(), &[&pra[..], &falsify, &["--figures"]].concat()));
+    let of = |name: &str| -> Vec<String> {
+        let line = figures.lines().find(|line| line.trim_start().starts_with(name));
+        line.unwrap_or_else(|| panic!("no {name}: {figures} {wrong}")).split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(of("own")[1..3], ["16", "0"], "{figures}");
+    assert_eq!(of("falsified")[1..3], ["16".to_owned(), count.to_string()], "{figures}");
+    let share = |text: &str| text.parse::<f64>().is_ok_and(|x| (0.0..=1.0).contains(&x));
+    assert!(of("falsified")[3..].iter().all(|figure| share(figure)), "{figures}");
+    assert!(figures.contains("ms for A'") && figures.contains("ms for R' and A''"), "{figures}");
+    // It reads what it was made for, and says so where there is none.
+    let none = praetor(folder.path(), &[&["--models", "tests/fixtures/judge/good"][..], &pra, &["--figures"]].concat());
+    assert!(!none.status.success() && said(&none).1.contains("verifier"), "{:?}", said(&none));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use praetor::case::{Case, Party};
 use praetor::decision::Gate;
-use praetor::judge::{Answer, Judge, JudgeConfig, Question, Task, probe};
+use praetor::judge::{Answer, Judge, JudgeConfig, Question, SecondPassMode, Task, probe};
 use praetor::nodes::requirements;
 use praetor::nodes::text::{MeasureKind, candidates, classify, first_report, relevant, supports};
 use praetor::pipeline::Pipeline;
@@ -125,4 +125,20 @@ fn decisions_do_not_depend_on_the_batch_the_order_or_the_run() {
     let mut back = decide(&pipeline, &reversed, 32);
     back.reverse();
     same("reversed", back);
+}
+
+#[test]
+fn with_the_second_pass_too_decisions_do_not_depend_on_the_batch_or_the_run() {
+    let open = |intra_threads| {
+        let config = JudgeConfig { intra_threads, second_pass: SecondPassMode::On, ..JudgeConfig::default() };
+        Pipeline::new(BOOK.clone(), shipped(&config)).unwrap().gated(Gate::Open)
+    };
+    let pipeline = open(1);
+    let cases: Vec<Case> = PUBLIC.iter().step_by(50).map(|(case, _)| case.clone()).collect();
+    assert!(cases.len() >= 24);
+    let together = decide(&pipeline, &cases, 32);
+    assert!(together == decide(&pipeline, &cases, 1), "one by one");
+    assert!(together == decide(&open(2), &cases, 7), "opened anew");
+    let read = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["verification"].clone();
+    assert!(together.iter().all(|(decision, _)| read(decision)["first_token"].is_number()));
 }

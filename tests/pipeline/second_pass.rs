@@ -2,6 +2,7 @@
 //! bits in whatever company.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use praetor::decision::Decision;
@@ -92,7 +93,7 @@ fn a_reader_of_another_text_is_refused() {
 static MODELS: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let mut manifest = fs::read_to_string(repo("tests/fixtures/judge/good/manifest.toml")).unwrap();
-    manifest += "\n[verifier]\nformat = \"pra/1\"\ncharacters = 800\nmax_tokens = 896\nmax_reflection = 40\nlayers = 2\n\
+    manifest += "\n[verifier]\nformat = \"pra/2\"\ncharacters = 800\nmax_tokens = 896\nmax_reflection = 40\nlayers = 2\n\
         heads = 2\nhead_width = 8\nslope_thousandths = 500\nbias_thousandths = 100\nreflect_below = 0.9\nenabled = false\n";
     for entry in fs::read_dir(repo("tests/fixtures/judge/good")).unwrap() {
         let path = entry.unwrap().path();
@@ -110,9 +111,14 @@ static MODELS: LazyLock<TempDir> = LazyLock::new(|| {
     folder
 });
 
-fn judge(intra_threads: usize) -> Judge {
+fn judge(models: &Path, intra_threads: usize) -> Judge {
     let config = JudgeConfig { intra_threads, second_pass: SecondPassMode::On, ..JudgeConfig::default() };
-    Judge::open(MODELS.path(), &config).unwrap()
+    Judge::open(models, &config).unwrap()
+}
+
+/// A reward model of random weights, and the shipped one.
+fn folders() -> [PathBuf; 2] {
+    [MODELS.path().to_owned(), repo("models")]
 }
 
 #[test]
@@ -129,8 +135,6 @@ fn it_is_off_unless_the_models_or_the_configuration_say_otherwise() {
     assert!(error.to_string().contains("neither a verifier"), "{error}");
 }
 
-static JUDGE: LazyLock<Judge> = LazyLock::new(|| judge(1));
-
 /// Texts of many lengths: of 32 cases, in two sizes.
 static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let certain = thresholds(Probability::ONE);
@@ -140,7 +144,7 @@ static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
         let mut found = find(case, gold, &certain);
         let decided = plain.conclude_from(case, found.clone(), None).unwrap();
         decided.trace.nodes.into_iter().for_each(|record| found.put(record.finding));
-        pra::render(case, &found, &BOOK, if place.is_multiple_of(3) { pra::LEAST } else { 800 }).unwrap().text
+        pra::render(case, &found, &BOOK, if place.is_multiple_of(3) { pra::LEAST } else { 1_200 }).unwrap().text
     };
     (0..32).map(text).collect()
 });
@@ -151,25 +155,32 @@ fn questions(task: Task, texts: &[String]) -> Vec<Question> {
 
 #[test]
 fn the_first_token_has_the_same_bits_in_whatever_company() {
-    let questions = questions(Task::Verify, &TEXTS);
-    let together = JUDGE.answer(&questions).unwrap();
-    for (question, expected) in questions.iter().zip(&together) {
-        assert_eq!(&JUDGE.answer(std::slice::from_ref(question)).unwrap()[0], expected);
+    for models in folders() {
+        let questions = questions(Task::Verify, &TEXTS);
+        let one = judge(&models, 1);
+        let together = one.answer(&questions).unwrap();
+        for (question, expected) in questions.iter().zip(&together) {
+            assert_eq!(&one.answer(std::slice::from_ref(question)).unwrap()[0], expected);
+        }
+        assert_eq!(judge(&models, 2).answer(&questions).unwrap(), together);
+        assert!(together.iter().any(|a| a.heads["first_token"] != together[0].heads["first_token"]));
     }
-    assert_eq!(judge(2).answer(&questions).unwrap(), together);
-    assert!(together.iter().any(|a| a.heads["first_token"] != together[0].heads["first_token"]));
 }
 
 #[test]
 fn a_reflection_has_the_same_words_in_whatever_company() {
-    let questions = questions(Task::Reflect, &TEXTS[..10]);
-    let together = JUDGE.answer(&questions).unwrap();
-    for (question, expected) in questions.iter().zip(&together).take(4) {
-        assert_eq!(&JUDGE.answer(std::slice::from_ref(question)).unwrap()[0], expected);
-    }
-    for answer in &together {
-        let said = answer.said.as_ref().unwrap();
-        assert!(said.decoded > 0 && said.decoded <= 40 && !said.text.is_empty(), "{said:?}");
+    for models in folders() {
+        let questions = questions(Task::Reflect, &TEXTS[..10]);
+        let (one, two) = (judge(&models, 1), judge(&models, 2));
+        let together = one.answer(&questions).unwrap();
+        for (question, expected) in questions.iter().zip(&together).take(4) {
+            assert_eq!(&one.answer(std::slice::from_ref(question)).unwrap()[0], expected);
+        }
+        assert_eq!(two.answer(&questions).unwrap(), together);
+        for answer in &together {
+            let said = answer.said.as_ref().unwrap();
+            assert!(said.decoded > 0 && said.decoded <= 72 && !said.text.is_empty(), "{said:?}");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod certify;
 mod contract;
 mod ctx;
 mod demo;
+mod second_pass;
 mod setup;
 mod sqlx;
 mod step;
@@ -37,6 +38,7 @@ Commands:
   contract [ARGS] the running service against docs/openapi.json; ARGS go to schemathesis
   train [ARGS]    train, export and certify the models; ARGS go to models/training/train.py
   certify [ARGS]  certify the models as they are, from the fold models of their training; ARGS go to `praetor calibrate`
+  second-pass     what the shipped reward model is worth, on cases that nothing of it learned from
   help            this text
 
 Everything that is fetched lies under the target folder (CARGO_TARGET_DIR is honoured), is pinned by sha256,
@@ -83,6 +85,7 @@ fn run() -> Result<ExitCode> {
         "contract" => contract::run(&ctx, &setup::all(&ctx)?, &rest).map(|()| ExitCode::SUCCESS),
         "train" => train::run(&ctx, &rest).map(|()| ExitCode::SUCCESS),
         "certify" => certify::run(&ctx, &rest).map(|()| ExitCode::SUCCESS),
+        "second-pass" => second_pass::run(&ctx).map(|()| ExitCode::SUCCESS),
         other => bail!("there is no command `{other}`; see `cargo xtask help`"),
     }
 }

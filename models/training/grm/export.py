@@ -1,5 +1,5 @@
-"""Ships a trained arm: `python3 models/training/grm/export.py merge`. Writes models/grm/decoder.onnx (weights in half precision,
-computed in single), its tokenizer and the manifest's [verifier] table, after comparing the graph with the model."""
+"""Ships a trained arm: `python3 models/training/grm/export.py merge`. Writes models/grm/decoder.onnx (8-bit weights, folded
+to single precision at load), its tokenizer and the manifest's [verifier] table, after comparing the graph with the model."""
 import argparse
 import hashlib
 import json
@@ -18,7 +18,7 @@ from model import Config, Decoder, causal
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parents[1]
-FORMAT, CHARACTERS = "pra/1", 800
+FORMAT, CHARACTERS = "pra/2", 1200
 LARGEST = 16 << 20
 
 
@@ -38,18 +38,41 @@ class Graph:
         self.weights.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
-    def weight(self, tensor):
-        half = self.constant(tensor.detach().numpy(), np.float16)
-        return self.node("Cast", half, to=TensorProto.FLOAT)
+    def matrix(self, tensor, turned=False):
+        """A matrix as 8-bit levels and one scale a row, multiplied out when the session opens; `turned` for its transpose."""
+        levels, scale = quantised(tensor)
+        turn = (lambda a: a.T) if turned else (lambda a: a)
+        whole = self.node("Cast", self.constant(turn(levels), np.int8), to=TensorProto.FLOAT)
+        return self.node("Mul", whole, self.constant(turn(scale), np.float32))
 
     def norm(self, x, layer):
-        return self.node("LayerNormalization", x, self.weight(layer.weight), self.weight(layer.bias), axis=-1, epsilon=layer.eps)
+        scale, bias = (self.constant(p.detach().numpy(), np.float32) for p in (layer.weight, layer.bias))
+        return self.node("LayerNormalization", x, scale, bias, axis=-1, epsilon=layer.eps)
+
+
+def quantised(tensor):
+    """Levels of 8 bits and a scale for each row of a matrix."""
+    rows = tensor.detach().numpy()
+    scale = np.abs(rows).max(axis=1, keepdims=True) / 127
+    scale[scale == 0] = 1
+    return np.rint(rows / scale).astype(np.int8), scale.astype(np.float32)
+
+
+def as_shipped(model):
+    """The model with the weights that the file will have."""
+    found = Decoder(model.c)
+    state = {}
+    for name, tensor in model.state_dict().items():
+        levels, scale = quantised(tensor) if tensor.dim() > 1 else (tensor.numpy(), np.float32(1))
+        state[name] = torch.from_numpy(levels.astype(np.float32) * scale)
+    found.load_state_dict(state)
+    return found.eval()
 
 
 def graph(model):
     """Inputs and outputs are those of src/judge/decoder/step.rs."""
     c, g = model.c, Graph()
-    embed = g.weight(model.embed.weight)
+    embed = g.matrix(model.embed.weight)
     x = g.node("Gather", embed, "input_ids")
     scale, fresh = g.constant(1 / np.sqrt(c.head_width), np.float32), []
     one = g.constant([1])
@@ -60,7 +83,7 @@ def graph(model):
         return g.node("Add", g.node("Mul", x, cos), g.node("Mul", g.node("Concat", g.node("Neg", high), low, axis=-1), sin))
 
     for i, block in enumerate(model.blocks):
-        qkv = g.node("MatMul", g.norm(x, block.norm1), g.weight(block.qkv.weight.T))
+        qkv = g.node("MatMul", g.norm(x, block.norm1), g.matrix(block.qkv.weight, turned=True))
         qkv = g.node("Reshape", qkv, g.constant([0, 0, 3, c.heads, c.head_width]))
         qkv = g.node("Transpose", qkv, perm=[2, 0, 3, 1, 4])
         q, k, v = (g.node("Squeeze", part, g.constant([0])) for part in g.node("Split", qkv, outputs=3, axis=0, num_outputs=3))
@@ -72,9 +95,9 @@ def graph(model):
         scores = g.node("Softmax", g.node("Add", g.node("Mul", scores, scale), "mask"), axis=-1)
         seen = g.node("Transpose", g.node("MatMul", scores, values), perm=[0, 2, 1, 3])
         seen = g.node("Reshape", seen, g.constant([0, 0, c.width]))
-        x = g.node("Add", x, g.node("MatMul", seen, g.weight(block.out.weight.T)))
-        up = g.node("MatMul", g.norm(x, block.norm2), g.weight(block.up.weight.T))
-        x = g.node("Add", x, g.node("MatMul", g.node("Gelu", up, approximate="tanh"), g.weight(block.down.weight.T)))
+        x = g.node("Add", x, g.node("MatMul", seen, g.matrix(block.out.weight, turned=True)))
+        up = g.node("MatMul", g.norm(x, block.norm2), g.matrix(block.up.weight, turned=True))
+        x = g.node("Add", x, g.node("MatMul", g.node("Gelu", up, approximate="tanh"), g.matrix(block.down.weight, turned=True)))
     # One place a row: gathered before the vocabulary, which is the widest product.
     at = g.node("Unsqueeze", "at", one)
     last = g.node("GatherND", x, at, batch_dims=1)
@@ -95,9 +118,7 @@ def graph(model):
 
 
 def check(data, model):
-    """The graph computes what the model computes, prefill and step, up to the half-precision weights."""
-    half = Decoder(model.c)
-    half.load_state_dict({k: v.half().float() for k, v in model.state_dict().items()})
+    """The graph computes what the model with the shipped weights computes, prefill and step."""
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     ids = torch.randint(2, model.c.vocabulary, (2, 24))
     old = torch.zeros(2, 2 * model.c.layers, model.c.heads, 8, model.c.head_width)
@@ -105,7 +126,7 @@ def check(data, model):
     for past, mask, at in ((old, causal(2, 24, nothing), torch.tensor([23, 7])), (torch.randn_like(old), causal(2, 24, ~nothing), torch.tensor([3, 0]))):
         places = torch.arange(24).expand(2, 24)
         with torch.no_grad():
-            wanted = half(ids, places, mask, past, at)
+            wanted = model(ids, places, mask, past, at)
         found = session.run(["logits", "fresh"], {"input_ids": ids.numpy(), "places": places.contiguous().numpy(),
                             "mask": mask.contiguous().numpy(), "past": past.numpy(), "at": at.numpy()})
         for a, b in zip(wanted, found):
@@ -124,9 +145,8 @@ def ship(arm, out, models, folds, enabled, reflect_below):
     state = torch.load(out / f"{arm}.pt", weights_only=False)
     model = Decoder(Config(**state["config"]))
     model.load_state_dict(state["model"])
-    model.eval()
     data = graph(model)
-    check(data, model)
+    check(data, as_shipped(model))
     assert len(data) < LARGEST, len(data)
     figures = json.loads((out / "report.json").read_text("utf-8")).get(arm, {})
     calibration = figures.get("calibration", {"slope": 1.0, "bias": 0.0})

@@ -14,6 +14,9 @@ FORMAT_BONUS = 0.1
 LONGEST = 72
 # How often R' is taught after the wrong A', so that A'' learns to look again and not to repeat A'.
 CONTRADICTED = 0.25
+# Words that are blanked, lest cases be known by heart: of R and A a few; of P so many at most, and in a share of the
+# examples all, so that what R says of itself must do.
+BLANK, MOST_BLANK, UNTOLD = 0.05, 0.5, 0.4
 # What A' is when R' is sampled: drawn from the model, the gold, or forced to either at random.
 FIRST = ("sampled", "gold", "forced")
 
@@ -25,7 +28,7 @@ class Ids:
         of = tokenizer.token_to_id
         self.right, self.wrong, self.final, self.end = of(RIGHT), of(WRONG), of(FINAL), of(END)
         self.operators = [of(op) for op in OPERATORS]
-        self.line = of("\n")
+        self.line, self.reasoning = of("\n"), of("[R]")
         # Tokens from here on are words; before stand the marks.
         self.plain = 1 + max(i for token, i in tokenizer.get_vocab().items() if token.startswith("[") and token.endswith("]"))
 
@@ -65,24 +68,28 @@ def reflection_loss(model, ids, hidden, prompts, reflections, right, weight=0.3)
     return torch.stack(first).mean() + weight * torch.stack(rest).mean() + 0.5 * torch.stack(last).mean()
 
 
-def warm_up_loss(model, ids, batch, rng, blank=0.05, words=0.25, share=0.2):
+def warm_up_loss(model, ids, batch, rng, words=0.15, share=0.2):
     """The supervised loss, and two that only teach to read: whether each line of R holds by the gold, asked where the line
-    ends, and the next token at a share of the places. Some tokens are blanked, lest cases be known by heart."""
+    ends, and the next token at a share of the places."""
     given = [r["right"] != (rng.random() < CONTRADICTED) for r in batch]
-    rows = [r["pra_ids"] + [ids.verdict(g)] + r["reflection_ids"] for r, g in zip(batch, given)]
-    x = pad(rows)
+    x = pad([r["pra_ids"] + [ids.verdict(g)] + r["reflection_ids"] for r, g in zip(batch, given)])
     noise = torch.rand(x.shape, generator=torch.Generator(device="cpu").manual_seed(rng.getrandbits(62))).to(x.device)
-    inside = torch.arange(x.shape[1])[None] < torch.tensor([len(r["pra_ids"]) - 1 for r in batch])[:, None]
-    plain = inside & (x >= ids.plain)
-    hidden = model.read(torch.where(plain & (noise < blank), UNKNOWN, x))[0]
+    place = torch.arange(x.shape[1])[None]
+    inside = place < torch.tensor([len(r["pra_ids"]) - 1 for r in batch])[:, None]
+    problem = place < torch.tensor([r["pra_ids"].index(ids.reasoning) for r in batch])[:, None]
+    rate = torch.tensor([1.0 if rng.random() < UNTOLD else rng.random() * MOST_BLANK for _ in batch])[:, None]
+    blank = inside & (x >= ids.plain) & (noise < torch.where(problem, rate, BLANK))
+    hidden = model.read(torch.where(blank, UNKNOWN, x))[0]
     loss = reflection_loss(model, ids, hidden, *columns(batch))
     told = [(i, at, holds) for i, r in enumerate(batch) for at, holds in r["holds"]]
     if told:
         row, at, holds = torch.tensor(told).T
         pair = model.logits(hidden[row, at])[:, [ids.wrong, ids.right]].float()
         loss = loss + F.cross_entropy(pair, holds)
-    row, at = (inside & (noise > 1 - share) & (x != ids.line)).nonzero(as_tuple=True)
-    return loss + words * F.cross_entropy(model.logits(hidden[row, at]).float(), x[row, at + 1])
+    row, at = (inside & (rate < 1) & (noise > 1 - share) & (x != ids.line)).nonzero(as_tuple=True)
+    if len(row):
+        loss = loss + words * F.cross_entropy(model.logits(hidden[row, at]).float(), x[row, at + 1])
+    return loss
 
 
 @torch.no_grad()

@@ -1,5 +1,5 @@
-"""Figures of every arm on decisions it has not learned from, beside the pipeline's own confidence. Real errors of the
-pipeline and corrupted decisions are told apart: the first are what counts, the second are many."""
+"""Figures of every arm on decisions it has not learned from, beside the pipeline's own confidence. The pipeline's own
+decisions, those of weaker judges and falsified ones are told apart: the first are what counts, the others err in numbers."""
 import json
 import math
 import random
@@ -140,14 +140,18 @@ def second_of(model, ids, rows, firsts, size=16):
     return second, tokens
 
 
+def group_of(row):
+    return row["kind"] if row["kind"] in ("real", "weak") else "corrupted"
+
+
 def measure(model, data, limit=None, corrupted=None):
     """All figures of one model. `limit` is the most decisions of a kind whose reflection is decoded."""
     model.eval()
     ids, out, thought = data.ids, {}, {}
     dev, test = data.rows["dev"], data.rows["test"]
-    groups = {f"{split}{name}": [r for r in rows if (r["kind"] == "real") == (name == "real")]
-              for split, rows in (("dev_", dev), ("", test)) for name in ("real", "corrupted")}
-    for name in ("dev_corrupted", "corrupted"):
+    groups = {f"{split}{name}": [r for r in rows if group_of(r) == name]
+              for split, rows in (("dev_", dev), ("", test)) for name in ("real", "weak", "corrupted")}
+    for name in ("dev_weak", "weak", "dev_corrupted", "corrupted"):
         groups[name] = random.Random(7).sample(groups[name], min(corrupted or len(groups[name]), len(groups[name])))
     fitted = None
     for name, rows in groups.items():
@@ -159,7 +163,7 @@ def measure(model, data, limit=None, corrupted=None):
         fitted = fitted or fit_calibration(firsts, right)
         report = {"decisions": len(rows), "wrong": right.count(False), "confidence": figures([r["confidence"] for r in rows], right),
                   "first": figures(calibrated(firsts, fitted), right)}
-        if name != "dev_real":
+        if name not in ("dev_real", "dev_weak"):
             some = sorted(random.Random(7).sample(range(len(rows)), min(limit or len(rows), len(rows))))
             seconds, tokens = second_of(model, ids, [rows[i] for i in some], [firsts[i] for i in some])
             well = sum(s is not None for s in seconds)
@@ -175,7 +179,7 @@ def measure(model, data, limit=None, corrupted=None):
             thought[name] = [firsts[i] for i in some], filled, tokens, own
         out[name] = report
     out["calibration"] = dict(zip(("slope", "bias"), fitted or (1.0, 0.0)))
-    if len(thought) == 3:
+    if {"dev_corrupted", "corrupted"} <= thought.keys():
         out["fast_and_slow"] = fast_and_slow(thought["dev_corrupted"], thought["corrupted"])
     return out
 
@@ -191,6 +195,6 @@ def write(out, data, args):
         model = Decoder(Config(**state["config"]))
         model.load_state_dict(state["model"])
         found[path.stem] = {"steps": state["steps"], "seen": state["seen"], "seconds": state["seconds"]} | measure(model, data, args.decode, args.corrupted)
-        for group in ("real", "corrupted", "fast_and_slow"):
+        for group in ("real", "weak", "corrupted", "fast_and_slow"):
             print(path.stem, group, json.dumps(found[path.stem].get(group)), flush=True)
         written.write_text(json.dumps(found, indent=1) + "\n", "utf-8")

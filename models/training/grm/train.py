@@ -161,7 +161,7 @@ def arguments():
     args.add_argument("--out", type=Path, default=HERE.parent / "out" / "grm")
     args.add_argument("--warm-up", type=float, default=2400, help="seconds of supervised warm-up")
     args.add_argument("--seconds", type=float, default=300, help="seconds of each arm")
-    for name, value in {"width": 256, "layers": 4, "heads": 4, "tokens": 640, "vocabulary": 8192, "batch": 8, "groups": 4, "seed": 7}.items():
+    for name, value in {"width": 256, "layers": 4, "heads": 4, "tokens": 832, "vocabulary": 8192, "batch": 8, "groups": 4, "seed": 7}.items():
         args.add_argument(f"--{name}", type=int, default=value)
     args.add_argument("--rate", type=float, default=2e-3)
     args.add_argument("--save-every", type=float, default=60)

@@ -1,30 +1,56 @@
-//! Keeps the text within its limit, in a fixed order: first carrier events, then messages from the farthest to the
-//! nearest of the first report (of two the later), the rule's words, the statement, what evidence shows, and at last
-//! findings on items that are certain. Long parts are first cut to [`SHORT`] characters, then left out. Order, claim,
-//! labels, rule, clock, verdicts, quantities and the remedy always stay; doubtful findings on items go last.
+//! Keeps the text within its limit, in a fixed order ([`ORDER`]): what decides least is cut and left out before what shows
+//! whether the findings are right is touched. Order, claim, labels, rule, clock, verdicts, quantities and the remedy always
+//! stay; doubtful findings on items go last.
+
+use std::cmp::Reverse;
 
 use super::{ASK, Part, Pra, Worth};
 
 /// What a part keeps when it is cut.
 const SHORT: usize = 48;
 
+/// What is done to parts that are too long together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Cut,
+    Drop,
+}
+
+/// What is done first, what last: carrier events go, then messages that cannot be a first report. What evidence shows is
+/// cut after all else that can be, since nothing else tells whether it was read rightly.
+const ORDER: [(Act, Worth); 14] = [
+    (Act::Cut, Worth::Logistics),
+    (Act::Drop, Worth::Logistics),
+    (Act::Cut, Worth::Aside(0)),
+    (Act::Drop, Worth::Aside(0)),
+    (Act::Cut, Worth::Message(0)),
+    (Act::Cut, Worth::Clause),
+    (Act::Cut, Worth::Statement),
+    (Act::Cut, Worth::Content),
+    (Act::Drop, Worth::Message(0)),
+    (Act::Drop, Worth::Clause),
+    (Act::Drop, Worth::Statement),
+    (Act::Drop, Worth::Content),
+    (Act::Drop, Worth::SureItem),
+    (Act::Drop, Worth::Item),
+];
+
 /// Joins the parts, one a line, after leaving out what does not fit.
 pub(super) fn fit(mut parts: Vec<Part>, limit: usize) -> Pra {
     let room = limit.saturating_sub(ASK.chars().count());
     let size = |parts: &[Part]| parts.iter().map(|part| part.text.chars().count() + 1).sum::<usize>();
     let full = size(&parts);
-    for dropping in [false, true] {
-        let mut order: Vec<usize> = (0..parts.len()).filter(|&i| parts[i].worth != Worth::Kept).collect();
-        // Of equal worth the later goes first; of messages the farther.
-        order.sort_by_key(|&i| (rank(parts[i].worth), std::cmp::Reverse(i)));
+    for (act, worth) in ORDER {
+        let mut order: Vec<usize> = (0..parts.len()).filter(|&i| kind(parts[i].worth) == worth).collect();
+        // Of messages the farthest from the first report goes first; of equals the later.
+        order.sort_by_key(|&i| Reverse((distance(parts[i].worth), i)));
         for i in order {
             if size(&parts) <= room {
                 break;
             }
-            if dropping {
-                parts[i].text.clear();
-            } else if parts[i].worth < Worth::SureItem {
-                cut(&mut parts[i].text, SHORT);
+            match act {
+                Act::Cut => cut(&mut parts[i].text, SHORT),
+                Act::Drop => parts[i].text.clear(),
             }
         }
         parts.retain(|part| !part.text.is_empty());
@@ -35,10 +61,19 @@ pub(super) fn fit(mut parts: Vec<Part>, limit: usize) -> Pra {
     Pra { text, dropped }
 }
 
-fn rank(worth: Worth) -> (Worth, std::cmp::Reverse<usize>) {
+fn distance(worth: Worth) -> usize {
     match worth {
-        Worth::Message(distance) => (Worth::Message(0), std::cmp::Reverse(distance)),
-        other => (other, std::cmp::Reverse(0)),
+        Worth::Aside(distance) | Worth::Message(distance) => distance,
+        _ => 0,
+    }
+}
+
+/// The worth without its distance.
+fn kind(worth: Worth) -> Worth {
+    match worth {
+        Worth::Aside(_) => Worth::Aside(0),
+        Worth::Message(_) => Worth::Message(0),
+        other => other,
     }
 }
 
@@ -61,28 +96,38 @@ mod tests {
     fn what_goes_first_is_fixed() {
         let parts = || {
             let mut parts = vec![Part::new(Worth::Kept, "留".repeat(40))];
-            parts.extend(
-                [(Worth::Content, "e"), (Worth::Message(2), "m"), (Worth::Message(1), "n")].map(|(w, m)| long(w, m)),
-            );
+            parts.extend([(Worth::Content, "e"), (Worth::Message(2), "m")].map(|(w, m)| long(w, m)));
+            parts.extend([(Worth::Aside(1), "a"), (Worth::Aside(3), "b")].map(|(w, m)| long(w, m)));
             parts.extend(
                 [(Worth::Logistics, "l"), (Worth::Clause, "c"), (Worth::SureItem, "s")].map(|(w, m)| long(w, m)),
             );
             parts
         };
+        // Capitals are whole, small letters cut.
         let marks = |limit: usize| -> String {
             let text = fit(parts(), limit).text;
             assert!(text.chars().count() <= limit);
-            text.lines().filter(|line| line.chars().count() > 3).filter_map(|line| line.chars().next()).collect()
+            let mark = |line: &str| {
+                let first = line.chars().next().filter(|_| line.chars().count() > 3)?;
+                Some(if line.ends_with('…') { first } else { first.to_ascii_uppercase() })
+            };
+            text.lines().filter_map(mark).collect()
         };
-        assert_eq!(marks(1_000), "留emnlcs");
+        assert_eq!(marks(1_000), "留EMABLCS");
         assert_eq!(fit(parts(), 1_000).dropped, 0);
-        // Cut before anything is left out.
-        assert_eq!(marks(450), "留emnlcs");
-        assert_eq!(marks(380), "留emncs");
-        assert_eq!(marks(340), "留encs");
-        assert_eq!(marks(290), "留ecs");
-        assert_eq!(marks(240), "留es");
-        assert_eq!(marks(190), "留s");
+        assert_eq!(marks(700), "留EMABlCS");
+        assert_eq!(marks(650), "留EMABCS");
+        // Of two messages the farther is cut first, and left out first.
+        assert_eq!(marks(610), "留EMAbCS");
+        assert_eq!(marks(560), "留EMabCS");
+        assert_eq!(marks(500), "留EMaCS");
+        assert_eq!(marks(450), "留EMCS");
+        assert_eq!(marks(400), "留EmCS");
+        assert_eq!(marks(350), "留EmcS");
+        assert_eq!(marks(300), "留emcS");
+        assert_eq!(marks(260), "留ecS");
+        assert_eq!(marks(210), "留eS");
+        assert_eq!(marks(160), "留S");
         assert_eq!(marks(60), "留");
     }
 }

@@ -23,7 +23,7 @@ use crate::judge::text::sanitise;
 use crate::sop::RuleBook;
 
 /// Version of the text.
-pub const FORMAT: &str = "pra/1";
+pub const FORMAT: &str = "pra/2";
 /// The fewest characters that a text may be limited to: what always stays needs so many.
 pub const LEAST: usize = 600;
 /// The markers that open sections, in the order of the text. A reader's verdict follows the last one.
@@ -81,7 +81,9 @@ pub fn render(case: &Case, findings: &Findings, book: &RuleBook, limit: usize) -
 enum Worth {
     /// An event of the carrier.
     Logistics,
-    /// A message that is not the first report; the number is its distance from it.
+    /// A message that cannot be the first report, for it is the seller's or comes after it; the number is its distance.
+    Aside(usize),
+    /// Another message; the number is its distance from the first report.
     Message(usize),
     /// The words of the rule.
     Clause,

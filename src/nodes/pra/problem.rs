@@ -3,7 +3,7 @@
 use super::super::timeliness::FirstReport;
 use super::super::{Findings, NodeError, NodeId};
 use super::{Part, Worth, data, party, span};
-use crate::case::{Case, Timestamp};
+use crate::case::{Case, Party, Timestamp};
 use crate::sop::RuleBook;
 
 /// The most messages, events and items of evidence that are rendered at all.
@@ -78,6 +78,7 @@ fn dialogue(case: &Case, report: &FirstReport) -> Vec<Part> {
         let message = &case.dialogue[i];
         let (limit, worth) = match i.abs_diff(center) {
             0 => (160, Worth::Content),
+            distance if i > center || message.from == Party::Seller => (64, Worth::Aside(distance)),
             distance => (64, Worth::Message(distance)),
         };
         let text = format!("[{}]{}. {} {}", party(message.from), i + 1, moment(message.at), data(&message.text, limit));
