@@ -199,7 +199,8 @@ def main():
         args.out, args.warm_up, args.seconds, args.decode = Path(folder), 25, 8, 16
         args.data = Path(folder) / "few.ndjson"
         few(args.data, args.program)
-        args.width, args.layers, args.heads, args.vocabulary = 64, 2, 2, 2048
+        # Of so few pieces a text takes more.
+        args.width, args.layers, args.heads, args.vocabulary, args.tokens = 64, 2, 2, 2048, 1280
         run(args)
         print("smoke run: every arm stepped, and the report was written")
 
