@@ -16,7 +16,7 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 use praetor::case::Case;
-use praetor::judge::{Answer, Judge, JudgeConfig, JudgeError, Manifest, Question, SecondPassMode, Task, probe};
+use praetor::judge::{Answer, Judge, JudgeConfig, JudgeError, Manifest, Question, Task, probe};
 use praetor::pipeline::{Ask, Pipeline};
 use praetor::sop;
 use tokenizers::Tokenizer;
@@ -26,9 +26,6 @@ const ROUNDS: usize = 3;
 
 /// Rows of a raw batch.
 const SCHEDULES: [usize; 4] = [1, 8, 32, 128];
-
-/// Cases that the second pass reads.
-const SECOND: usize = 256;
 
 /// Names the file of token ids to the process that runs them raw.
 const RAW: &str = "PRAETOR_BENCH_RAW";
@@ -119,50 +116,6 @@ fn main() {
         best / answered.as_secs_f64(),
         best / decided.as_secs_f64()
     );
-    if judge.manifest().verifier.is_some() {
-        second_pass(&cases[..SECOND.min(cases.len())]);
-    }
-}
-
-/// What the second pass costs: its first token alone, and with a reflection on every decision.
-fn second_pass(cases: &[Case]) {
-    let config = JudgeConfig { second_pass: SecondPassMode::On, ..JudgeConfig::default() };
-    let judge = Arc::new(Judge::open(&repo("models"), &config).unwrap());
-    let how = judge.second_pass().cloned();
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let listening = Listening { judge: Arc::clone(&judge), asked: Arc::clone(&asked) };
-    let (book, thresholds) = (sop::load(&repo("sop_rules/demo")).unwrap(), judge.manifest().thresholds.clone());
-    let pipeline =
-        Pipeline::with(book, Box::new(listening), judge.pins(), thresholds).unwrap().verified_by(how).unwrap();
-    let took = quickest(|| {
-        asked.lock().unwrap().clear();
-        for cases in cases.chunks(32) {
-            pipeline.decide(cases, None).unwrap();
-        }
-    });
-    let asked = asked.lock().unwrap().clone();
-    let verify: Vec<Question> = asked.iter().filter(|question| question.task == Task::Verify).cloned().collect();
-    let reflect: Vec<Question> =
-        verify.iter().map(|question| Question { task: Task::Reflect, text: question.text.clone() }).collect();
-    let slow = asked.iter().filter(|question| question.task == Task::Reflect).count();
-    println!("with the second pass: {:.1} ms a case, {slow} of {} reflect", millis(took, cases.len()), cases.len());
-    for (what, questions) in [("the first verdict alone", &verify), ("a reflection on every decision", &reflect)] {
-        let answers = judge.answer(questions).unwrap();
-        let took = quickest(|| drop(judge.answer(questions).unwrap()));
-        let said = answers.iter().filter_map(|answer| answer.said.as_ref());
-        let (read, decoded) = said.fold((0, 0), |(read, decoded), said| (read + said.read, decoded + said.decoded));
-        let each = |n: usize| n as f64 / questions.len() as f64;
-        println!(
-            "{what:<32} {:>6.1} ms a case, {:.0} tokens read, {:.1} decoded",
-            millis(took, questions.len()),
-            each(read),
-            each(decoded)
-        );
-    }
-}
-
-fn millis(took: Duration, cases: usize) -> f64 {
-    took.as_secs_f64() * 1_000.0 / cases as f64
 }
 
 fn count(ids: &Ids) -> usize {

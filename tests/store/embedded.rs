@@ -111,9 +111,9 @@ async fn psql_keeps_the_server_up_and_stop_ends_it() {
     sqlx::Connection::close(psql).await.unwrap();
     // On a busy machine the server takes a moment to let go of a connection that is closed.
     let mut patience = 100;
-    while Store::stop(&private(folder.path())).await.is_err() {
+    while let Err(error) = Store::stop(&private(folder.path())).await {
         patience -= 1;
-        assert!(patience > 0, "still in use");
+        assert!(patience > 0 && format!("{error:?}") == "Embedded(InUse)", "{error:?}");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     assert!(postmaster(&cluster).is_none());
