@@ -88,8 +88,11 @@ pub fn fit(samples: &[Sample], request: Request, binds: Map<String, Value>, orig
 }
 
 /// Whether fold models come from the training that made the models in use: it gives all of them one tokenizer, one set
-/// of labels and one set of thresholds.
+/// of labels and one set of thresholds; and whether they decide with one reward model.
 pub fn same_training(shipped: &Manifest, fold: &Manifest) -> bool {
     let labels = |m: &Manifest| -> Vec<_> { m.models.iter().map(|e| (e.id, e.heads.clone(), e.max_tokens)).collect() };
-    shipped.tokenizer == fold.tokenizer && shipped.thresholds == fold.thresholds && labels(shipped) == labels(fold)
+    shipped.tokenizer == fold.tokenizer
+        && shipped.thresholds == fold.thresholds
+        && labels(shipped) == labels(fold)
+        && shipped.verifier == fold.verifier
 }

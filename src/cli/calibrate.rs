@@ -197,7 +197,7 @@ fn fold_manifests(folder: &Path, models: &Path) -> anyhow::Result<Vec<String>> {
         let (fold, path) = (Manifest::read(&fold)?, fold.join("manifest.toml"));
         if !same_training(&shipped, &fold) {
             let (path, models) = (path.display(), models.display());
-            bail!("{path} is of another training than {models}: tokenizer, labels or thresholds differ");
+            bail!("{path} is of another training than {models}: tokenizer, labels, thresholds or reward model differ");
         }
         hashes.push(hex::encode(Sha256::digest(fs::read(&path)?)));
     }

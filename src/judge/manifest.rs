@@ -210,10 +210,10 @@ impl VerifierEntry {
             ("layers", self.layers, 1, 128),
             ("heads", self.heads, 1, 256),
             ("head_width", self.head_width, 1, 1_024),
-            ("characters", self.characters, 600, 65_536),
+            ("characters", self.characters, 780, 65_536),
             ("max_reflection", self.max_reflection, 4, 4_096),
             // A text never has more tokens than characters; what comes after it must fit too.
-            ("max_tokens", self.max_tokens, self.max_reflection + 8, 65_536),
+            ("max_tokens", self.max_tokens, self.characters + self.max_reflection + 1, 131_072),
             ("slope_thousandths", usize::try_from(self.slope_thousandths).unwrap_or(0), 1, 100_000),
         ];
         for (name, value, least, most) in bounds {

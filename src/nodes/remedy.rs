@@ -148,7 +148,7 @@ fn undetermined(clauses: Vec<String>, depends_on: Vec<String>) -> RemedyFinding 
 }
 
 /// The facts the table is read with: the likeliest value of each, or only what is certain.
-fn facts(case: &Case, findings: &Findings, only_certain: bool) -> Result<Facts, NodeError> {
+pub(super) fn facts(case: &Case, findings: &Findings, only_certain: bool) -> Result<Facts, NodeError> {
     let timeliness = Findings::required(&findings.timeliness, NodeId::Timeliness)?;
     let evidence = Findings::required(&findings.evidence, NodeId::Evidence)?;
     let measure = Findings::required(&findings.measure, NodeId::Measure)?;

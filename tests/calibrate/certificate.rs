@@ -233,6 +233,9 @@ fn fold_models_of_another_training_are_told_apart() {
     assert!(praetor::calibrate::same_training(&shipped, &fold));
     let other = Thresholds { scene: p(1), ..shipped.thresholds.clone() };
     assert!(!praetor::calibrate::same_training(&shipped, &Manifest { thresholds: other, ..fold.clone() }));
+    let mut reader = shipped.verifier.clone();
+    reader.as_mut().unwrap().bias_thousandths += 1;
+    assert!(!praetor::calibrate::same_training(&shipped, &Manifest { verifier: reader, ..fold.clone() }));
     fold.tokenizer.sha256 = "cd".repeat(32);
     assert!(!praetor::calibrate::same_training(&shipped, &fold));
 }

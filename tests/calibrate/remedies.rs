@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
-use praetor::decision::{Audit, Certified, Decision, Gate, Outcome, Score, Strata};
-use praetor::judge::Probability;
-use praetor::pipeline::Pipeline;
+use praetor::decision::{Audit, Certified, Decision, Gate, Outcome, Score, Strata, Verification};
+use praetor::judge::{Answer, JudgeError, Probability, Question, Task};
+use praetor::pipeline::{Ask, Pipeline};
 
+use crate::pipeline::second_pass::{Whim, pass};
 use crate::pipeline::undetermined::{NOISE, Noise, Noisy, spoil};
 use crate::pipeline::{PUBLIC, pipeline, thresholds};
 
@@ -26,7 +27,24 @@ fn certified(score: Score, grants: u32, rejects: Option<u32>, asks: Option<u32>)
     }))
 }
 
-/// Without a gate, and with gates that let everything, something and nothing pass.
+/// Noise for the pipeline's own questions, and a reward model that says anything of what came of it.
+struct Read(Noisy, Whim);
+
+impl Ask for Read {
+    fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
+        let one = |question: &Question| {
+            let asked = std::slice::from_ref(question);
+            match question.task {
+                Task::Verify | Task::Reflect => self.1.ask(asked),
+                _ => self.0.ask(asked),
+            }
+        };
+        Ok(questions.iter().map(one).collect::<Result<Vec<_>, _>>()?.concat())
+    }
+}
+
+/// Without a gate, and with gates that let everything, something and nothing pass; two of them by the reward model's word,
+/// the first of which has no reward model.
 static PIPELINES: LazyLock<(Pipeline, Vec<Pipeline>)> = LazyLock::new(|| {
     let open = || pipeline(Box::new(Noisy), thresholds(p(300_000)));
     let gates = vec![
@@ -35,14 +53,20 @@ static PIPELINES: LazyLock<(Pipeline, Vec<Pipeline>)> = LazyLock::new(|| {
         certified(Score::FirstToken, 500_000, Some(500_000), Some(500_000)),
         Gate::Shut,
     ];
-    (open(), gates.into_iter().map(|gate| open().gated(gate)).collect())
+    let mut gated: Vec<Pipeline> = gates.into_iter().map(|gate| open().gated(gate)).collect();
+    let by_first_token = certified(Score::FirstToken, 500_000, Some(500_000), Some(500_000));
+    let read = pipeline(Box::new(Read(Noisy, Whim(7))), thresholds(p(300_000)));
+    gated.push(read.verified_by(Some(pass())).unwrap().gated(by_first_token));
+    (open(), gated)
 });
 
 /// What a gate may change, taken out.
 fn bare(decision: &Decision) -> Decision {
     let mut d = decision.clone();
     (d.id, d.outcome, d.audit, d.reasons) = (String::new(), Outcome::Review, false, Vec::new());
-    d.pins.certificate = String::new();
+    (d.pins.certificate, d.pins.second_pass) = (String::new(), None);
+    // What the reward model said stands in the decision and in its trace.
+    (d.verification, d.trace_sha256) = (Verification::default(), String::new());
     let lines = |lines: &mut Vec<String>, marks: [&str; 2]| lines.retain(|l| marks.iter().all(|m| !l.starts_with(m)));
     lines(&mut d.explanation.zh, ["需人工复核", "随机抽查"]);
     lines(&mut d.explanation.en, ["For a person", "Drawn for the audit"]);
@@ -65,8 +89,8 @@ fn no_gate_changes_a_remedy() {
         NOISE.with_borrow_mut(|current| *current = noise);
         let decide = |pipeline: &Pipeline| pipeline.decide(std::slice::from_ref(&case), None).unwrap().remove(0);
         let without = decide(open).decision;
-        // One gate a case in turn; each meets 2,500 cases.
-        let at = n % 7 % gated.len();
+        // One gate a case in turn; the one with the reward model meets every other four cases.
+        let at = if n / 4 % 2 == 0 { gated.len() - 1 } else { n / 8 % (gated.len() - 1) };
         let with = decide(&gated[at]).decision;
         assert_eq!(with.remedy, without.remedy, "{}", case.ticket_id);
         assert_eq!(bare(&with), bare(&without), "{}", case.ticket_id);
@@ -82,9 +106,11 @@ fn no_gate_changes_a_remedy() {
         count[1] += usize::from(with.outcome == Outcome::Auto);
         count[2] += usize::from(with.audit);
     }
-    let [everything, something, unscored, shut] = [0, 1, 2, 3].map(|at| outcomes[at]);
+    let [everything, something, unscored, shut, read] = [0, 1, 2, 3, 4].map(|at| outcomes[at]);
     assert!(everything[1] > 100 && something[1] > 20 && something[1] * 2 < everything[1], "{outcomes:?}");
     assert!(everything[2] * 5 > everything[1] && everything[2] < everything[1], "{outcomes:?}");
+    // Of what is certain about half is waved through by a reward model that says anything, and none of it is another remedy.
+    assert!(read[0] == CASES / 2 && read[1] > 100 && read[1] < everything[1] * 4, "{outcomes:?}");
     // Without a reward model there is no first token, and without a certificate nothing.
     assert_eq!((unscored[1], shut[1]), (0, 0), "{outcomes:?}");
 }

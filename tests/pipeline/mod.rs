@@ -7,7 +7,7 @@ mod given_gold;
 mod nodes;
 mod pra;
 mod retrieval;
-mod second_pass;
+pub(crate) mod second_pass;
 pub(crate) mod undetermined;
 
 use std::fs;

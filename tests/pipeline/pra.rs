@@ -73,6 +73,38 @@ fn a_decision_is_rendered_in_the_fixed_order_within_its_limit() {
     insta::assert_snapshot!(of(&PUBLIC[*place].0, findings, LIMIT).text);
 }
 
+/// The one line with this marker.
+fn line<'a>(text: &'a str, marker: &str) -> &'a str {
+    let mut found = text.lines().filter(|l| l.starts_with(marker));
+    let line = found.next().unwrap();
+    assert!(found.next().is_none(), "{text}");
+    line
+}
+
+#[test]
+fn the_row_stands_beside_what_was_found_and_amounts_beside_what_they_are_equal_to() {
+    let (mut clocks, mut whole, mut shares) = (0, 0, 0);
+    for (place, findings) in &*TEN {
+        let (case, text) = (&PUBLIC[*place].0, of(&PUBLIC[*place].0, findings, 4_000).text);
+        let (row, amounts) = (line(&text, "[决策]"), line(&text, "[A]"));
+        let clock = line(&text, "[时效]");
+        if let Some(used) = clock.split(" 用").nth(1).map(|rest| rest.split(' ').next().unwrap())
+            && row.contains("用时")
+        {
+            assert!(row.contains(&format!("而{used}")), "{used}: {row}");
+            clocks += 1;
+        }
+        let total = format!("退款{}", case.order.total);
+        if amounts.contains(&format!("{total}；")) || amounts.contains(&format!("{total}（")) {
+            assert!(amounts.contains(&format!("{total}（实付）")), "{amounts}");
+            assert!(row.contains("退款按实付") || row.contains("退款按货款"), "{row}");
+            whole += 1;
+        }
+        shares += usize::from(amounts.contains("（货款的"));
+    }
+    assert!(clocks >= 3 && whole + shares >= 2, "{clocks} {whole} {shares}");
+}
+
 /// The case with every text of a party replaced.
 fn rewritten(case: &Case, words: &str) -> Case {
     let mut ticket: Value = serde_json::from_slice(case.canonical()).unwrap();

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::given_gold::{Nobody, find};
 use super::{BOOK, PUBLIC, pipeline, repo, thresholds};
 
-fn pass() -> SecondPass {
+pub(crate) fn pass() -> SecondPass {
     SecondPass {
         format: pra::FORMAT.to_owned(),
         characters: 800,
@@ -28,7 +28,7 @@ fn pass() -> SecondPass {
 }
 
 /// A reward model that says anything: by the hash of the text and a number.
-struct Whim(u64);
+pub(crate) struct Whim(pub(crate) u64);
 
 impl Ask for Whim {
     fn ask(&self, questions: &[Question]) -> Result<Vec<Answer>, JudgeError> {
@@ -93,7 +93,7 @@ fn a_reader_of_another_text_is_refused() {
 static MODELS: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let mut manifest = fs::read_to_string(repo("tests/fixtures/judge/good/manifest.toml")).unwrap();
-    manifest += "\n[verifier]\nformat = \"pra/2\"\ncharacters = 800\nmax_tokens = 896\nmax_reflection = 40\nlayers = 2\n\
+    manifest += "\n[verifier]\nformat = \"pra/3\"\ncharacters = 800\nmax_tokens = 896\nmax_reflection = 40\nlayers = 2\n\
         heads = 2\nhead_width = 8\nslope_thousandths = 500\nbias_thousandths = 100\nreflect_below = 0.9\nenabled = false\n";
     for entry in fs::read_dir(repo("tests/fixtures/judge/good")).unwrap() {
         let path = entry.unwrap().path();

@@ -18,7 +18,7 @@ from model import Config, Decoder, causal
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parents[1]
-FORMAT, CHARACTERS = "pra/2", 1200
+FORMAT, CHARACTERS = "pra/3", 1200
 LARGEST = 16 << 20
 
 

@@ -14,9 +14,11 @@ FORMAT_BONUS = 0.1
 LONGEST = 72
 # How often R' is taught after the wrong A', so that A'' learns to look again and not to repeat A'.
 CONTRADICTED = 0.25
-# Words that are blanked, lest cases be known by heart: of R and A a few; of P so many at most, and in a share of the
-# examples all, so that what R says of itself must do.
-BLANK, MOST_BLANK, UNTOLD = 0.05, 0.5, 0.4
+# Words that are blanked, lest cases be known by heart: of R and A a few; of P so many at most. In a share of the batches P is
+# left out, so that what R says of itself must do; so much shorter, they hold so many times as many examples.
+BLANK, MOST_BLANK, UNTOLD, MORE = 0.05, 0.5, 0.35, 2.5
+# In so many examples so many of the digits of R and A are blanked: they name the case too.
+NUMBERLESS, DIGITS = 0.5, 0.6
 # What A' is when R' is sampled: drawn from the model, the gold, or forced to either at random.
 FIRST = ("sampled", "gold", "forced")
 
@@ -29,6 +31,7 @@ class Ids:
         self.right, self.wrong, self.final, self.end = of(RIGHT), of(WRONG), of(FINAL), of(END)
         self.operators = [of(op) for op in OPERATORS]
         self.line, self.reasoning = of("\n"), of("[R]")
+        self.digits = [i for i in map(of, "0123456789") if i is not None]
         # Tokens from here on are words; before stand the marks.
         self.plain = 1 + max(i for token, i in tokenizer.get_vocab().items() if token.startswith("[") and token.endswith("]"))
 
@@ -68,25 +71,34 @@ def reflection_loss(model, ids, hidden, prompts, reflections, right, weight=0.3)
     return torch.stack(first).mean() + weight * torch.stack(rest).mean() + 0.5 * torch.stack(last).mean()
 
 
+def without_problem(row, ids):
+    """The example with P left out."""
+    at = row["pra_ids"].index(ids.reasoning)
+    return row | {"pra_ids": row["pra_ids"][at:], "holds": [(end - at, truth) for end, truth in row["holds"] if end >= at]}
+
+
 def warm_up_loss(model, ids, batch, rng, words=0.15, share=0.2):
     """The supervised loss, and two that only teach to read: whether each line of R holds by the gold, asked where the line
     ends, and the next token at a share of the places."""
     given = [r["right"] != (rng.random() < CONTRADICTED) for r in batch]
     x = pad([r["pra_ids"] + [ids.verdict(g)] + r["reflection_ids"] for r, g in zip(batch, given)])
-    noise = torch.rand(x.shape, generator=torch.Generator(device="cpu").manual_seed(rng.getrandbits(62))).to(x.device)
+    generator = torch.Generator(device="cpu").manual_seed(rng.getrandbits(62))
+    noise, digit_noise = (torch.rand(x.shape, generator=generator).to(x.device) for _ in range(2))
     place = torch.arange(x.shape[1])[None]
     inside = place < torch.tensor([len(r["pra_ids"]) - 1 for r in batch])[:, None]
     problem = place < torch.tensor([r["pra_ids"].index(ids.reasoning) for r in batch])[:, None]
-    rate = torch.tensor([1.0 if rng.random() < UNTOLD else rng.random() * MOST_BLANK for _ in batch])[:, None]
-    blank = inside & (x >= ids.plain) & (noise < torch.where(problem, rate, BLANK))
-    hidden = model.read(torch.where(blank, UNKNOWN, x))[0]
+    rate = torch.tensor([rng.random() * MOST_BLANK for _ in batch])[:, None]
+    numberless = torch.tensor([rng.random() < NUMBERLESS for _ in batch])[:, None]
+    blank = (x >= ids.plain) & (noise < torch.where(problem, rate, BLANK))
+    blank |= ~problem & numberless & torch.isin(x, torch.tensor(ids.digits)) & (digit_noise < DIGITS)
+    hidden = model.read(torch.where(blank & inside, UNKNOWN, x))[0]
     loss = reflection_loss(model, ids, hidden, *columns(batch))
     told = [(i, at, holds) for i, r in enumerate(batch) for at, holds in r["holds"]]
     if told:
         row, at, holds = torch.tensor(told).T
         pair = model.logits(hidden[row, at])[:, [ids.wrong, ids.right]].float()
         loss = loss + F.cross_entropy(pair, holds)
-    row, at = (inside & (rate < 1) & (noise > 1 - share) & (x != ids.line)).nonzero(as_tuple=True)
+    row, at = (inside & (noise > 1 - share) & (x != ids.line)).nonzero(as_tuple=True)
     if len(row):
         loss = loss + words * F.cross_entropy(model.logits(hidden[row, at]).float(), x[row, at + 1])
     return loss

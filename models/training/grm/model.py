@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from reflect import END, FINAL, OPERATORS, RIGHT, WRONG
 
 PAD, UNKNOWN = 0, 1
+# What each part of a block adds is left out in so many places, in training.
+DROPPED = 0.1
 # What a masked score gets: its exponential is exactly nought in float32.
 MASKED = -1e9
 
@@ -69,8 +71,9 @@ class Block(nn.Module):
 
     def rest(self, x, seen):
         """What follows attention; `seen` [rows, heads, new, head width]."""
-        x = x + self.out(seen.transpose(1, 2).reshape(x.shape))
-        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+        dropped = lambda y: F.dropout(y, DROPPED, self.training)
+        x = x + dropped(self.out(seen.transpose(1, 2).reshape(x.shape)))
+        return x + dropped(self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh")))
 
     def forward(self, x, at, mask, past):
         """`mask` [rows, 1, new, old + new] is added to the scores; `past` the old keys and values, [rows, 2, heads, old,

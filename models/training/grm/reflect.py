@@ -38,8 +38,9 @@ def faults(row):
 
 
 def holding(row, pra):
-    """Which lines of R hold by the gold: pairs of a line's number in the text and a truth, for lines the gold speaks of."""
-    wrong = set(faults(row))
+    """Which lines of R and A hold: pairs of a line's number in the text and a truth, for lines the gold speaks of. The row
+    and the amounts hold where they follow from the lines before, be those true or not."""
+    wrong = set(faults(row)) | ({row["kind"]} & {"row", "amount"} if not row["right"] else set())
     measures = {name: f"measure {key}" for key, name in MEASURE.items()}
 
     def fault_of(line):
@@ -55,10 +56,14 @@ def holding(row, pra):
             return {"buyer" if rest.startswith("买家") else "seller"}
         if mark == "[度量":
             return next(({fault} for name, fault in measures.items() if rest.startswith(name)), None)
+        if mark == "[决策":
+            return {"row"}
+        if mark == "[A" and row["kind"] != "row":
+            return {"amount"} if row["kind"] == "amount" else set()
         return None
 
     told = [(i, fault_of(line)) for i, line in enumerate(pra.split("\n"))]
-    return [(i, not faults & wrong) for i, faults in told if faults]
+    return [(i, not faults & wrong) for i, faults in told if faults is not None]
 
 
 def in_table_units(name, value):
@@ -67,15 +72,17 @@ def in_table_units(name, value):
     return int(value) if name == "missing_count" else round(float(value) * 100)
 
 
-def reflect(row, rng, hidden):
-    """R' and A'': operators, then the final verdict. The first verdict A' is not part of it."""
+def reflect(row, rng, hidden, gone=()):
+    """R' and A'': operators, then the final verdict. The first verdict A' is not part of it. Nothing is claimed of the items
+    of evidence that are gone."""
     found, gold, wrong = row["found"], row["gold"], faults(row)
     say = lambda *ways: rng.choice(ways)
     text = "[规划]" + say("依次核规则、时效、举证、金额。", "先核规则与时效，再核举证与结果。", "逐节点复核，再看结果。")
     told = (f"时效{VERDICT[found['timeliness']]}", f"买家{PROOF[found['buyer']]}", f"商家{PROOF[found['seller']]}")
     text += "[提取]" + say("；", "，").join(told) + "。"
     if not row["right"]:
-        text += "[比较]" + compare(wrong, found, gold, say)
+        seen = [fault for fault in wrong if fault.removeprefix("item ") not in gone]
+        text += "[比较]" + (compare(seen, found, gold, say) if seen or not wrong else say("有一项认定有误。", "某项材料认定不当。"))
     else:
         text += "[比较]" + say("各节点与案情相符。", "规则、时效、举证均对得上。", "未见不符。")
     if hidden or row["outcome"] == "review":

@@ -15,12 +15,15 @@ from tokenizers import Tokenizer
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+import embeddings
 import report
 from data import few
-from losses import FIRST, LONGEST, Ids, columns, first_token_loss, group_loss, supervised_loss, warm_up_loss
+from losses import FIRST, LONGEST, MORE, UNTOLD, Ids, columns, first_token_loss, group_loss, supervised_loss, warm_up_loss, without_problem
 from model import Config, Decoder, train_tokenizer
 
 ARMS = ("sft", "grpo", "merge", "first")
+# The rate of embeddings that came with a meaning, as a share of the others'.
+SLOW = 0.2
 
 
 class Data:
@@ -60,11 +63,16 @@ class Run:
         config = Config(data.tokenizer.get_vocab_size(), args.width, args.layers, args.heads, args.tokens)
         torch.manual_seed(args.seed)
         self.model = Decoder(config)
-        # Muon turns the matrices of the blocks; AdamW does the rest.
+        meanings = path.parent / embeddings.NAME
+        if meanings.exists():
+            embeddings.put(self.model, meanings)
+        # Muon turns the matrices of the blocks; AdamW does the rest, and what came with a meaning moves slowly.
         matrices = [p for p in self.model.blocks.parameters() if p.dim() > 1]
-        rest = [p for p in self.model.parameters() if not any(p is m for m in matrices)]
+        words = self.model.embed.weight
+        rest = [p for p in self.model.parameters() if p is not words and not any(p is m for m in matrices)]
         self.optimisers = [torch.optim.Muon(matrices, lr=args.rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-                           torch.optim.AdamW(rest, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)]
+                           torch.optim.AdamW([{"params": rest}, {"params": [words], "share": SLOW if meanings.exists() else 1.0}],
+                                             lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)]
         self.steps, self.seconds, self.seen, self.log = 0, 0.0, 0, []
         if path.exists():
             self.load(path)
@@ -92,7 +100,7 @@ class Run:
             step_rate = rate * min(1.0, (self.steps + 1) / 30) * (0.05 + 0.95 * (1 + math.cos(math.pi * share)) / 2)
             for optimiser in self.optimisers:
                 for group in optimiser.param_groups:
-                    group["lr"] = step_rate
+                    group["lr"] = step_rate * group.get("share", 1.0)
             torch.manual_seed(self.args.seed * 1_000_003 + self.steps)
             with torch.autocast(self.args.device, torch.bfloat16):
                 value = loss(rng)
@@ -116,7 +124,10 @@ class Run:
 
 def warm_up(run, seconds):
     def loss(rng):
-        batch = run.data.batch(rng, run.args.batch)
+        untold = rng.random() < UNTOLD
+        batch = run.data.batch(rng, round(run.args.batch * MORE) if untold else run.args.batch)
+        if untold:
+            batch = [without_problem(row, run.data.ids) for row in batch]
         run.seen += len(batch)
         return warm_up_loss(run.model, run.data.ids, batch, rng)
     run.go(loss, seconds, seconds, run.args.rate)
@@ -128,6 +139,8 @@ def continue_arm(run, arm, warm, seconds, first):
         run.load(warm, fresh=True)
     reference = copy.deepcopy(run.model).eval()
     reference.load_state_dict(torch.load(warm, weights_only=False)["model"])
+    # What is sampled and what learns from it must be one and the same: nothing is left out here.
+    run.model.eval()
     data, ids, rewards = run.data, run.data.ids, []
 
     def loss(rng):
@@ -161,7 +174,7 @@ def arguments():
     args.add_argument("--out", type=Path, default=HERE.parent / "out" / "grm")
     args.add_argument("--warm-up", type=float, default=2400, help="seconds of supervised warm-up")
     args.add_argument("--seconds", type=float, default=300, help="seconds of each arm")
-    for name, value in {"width": 256, "layers": 4, "heads": 4, "tokens": 832, "vocabulary": 8192, "batch": 8, "groups": 4, "seed": 7}.items():
+    for name, value in {"width": 256, "layers": 4, "heads": 4, "tokens": 1280, "vocabulary": 8192, "batch": 8, "groups": 4, "seed": 7}.items():
         args.add_argument(f"--{name}", type=int, default=value)
     args.add_argument("--rate", type=float, default=2e-3)
     args.add_argument("--save-every", type=float, default=60)

@@ -103,10 +103,13 @@ impl Decoder {
     pub(super) fn answer(&self, task: Task, texts: &[&str]) -> Result<Vec<Answer>, JudgeError> {
         let mut rows = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
-            let mut ids = self.encoder.encode(text)?;
-            // What is asked stands at the end, with R and A: a text of too many tokens loses its beginning.
+            let ids = self.encoder.encode(text)?;
+            // Nothing is cut here: the hash is of the whole text, and its beginning is the order.
             let most = self.entry.max_tokens - self.entry.max_reflection - 1;
-            ids.drain(..ids.len().saturating_sub(most));
+            if ids.len() > most {
+                let reason = format!("the text has {} tokens, the reward model reads at most {most}", ids.len());
+                return Err(JudgeError::Encode { task, reason });
+            }
             rows.push(Row { index, ids });
         }
         rows.sort_by_key(|row| (std::cmp::Reverse(row.ids.len()), row.index));

@@ -26,7 +26,7 @@ const PROMPT: &str = "\
 /// What the model is asked after it.
 const ASK: &str = "\n该裁决是否正确（对/错）：";
 /// The version of the text it reads.
-const FORMAT: &str = "pra/2";
+const FORMAT: &str = "pra/3";
 
 /// Where the server is and how it is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,9 +23,9 @@ use crate::judge::text::sanitise;
 use crate::sop::RuleBook;
 
 /// Version of the text.
-pub const FORMAT: &str = "pra/2";
+pub const FORMAT: &str = "pra/3";
 /// The fewest characters that a text may be limited to: what always stays needs so many.
-pub const LEAST: usize = 600;
+pub const LEAST: usize = 780;
 /// The markers that open sections, in the order of the text. A reader's verdict follows the last one.
 pub const MARKERS: [&str; 17] = [
     "[P]", "[订单]", "[诉求]", "[买家]", "[商家]", "[物流]", "[材料]", "[R]", "[识别]", "[规则]", "[条款]", "[时效]",
@@ -72,7 +72,7 @@ impl Pra {
 pub fn render(case: &Case, findings: &Findings, book: &RuleBook, limit: usize) -> Result<Pra, NodeError> {
     let mut parts = problem::parts(case, findings, book)?;
     parts.extend(reasoning::parts(case, findings, book)?);
-    parts.push(answer::part(findings, book)?);
+    parts.push(answer::part(case, findings, book)?);
     Ok(budget::fit(parts, limit.max(LEAST)))
 }
 

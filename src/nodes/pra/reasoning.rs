@@ -1,6 +1,7 @@
 //! R: what each node found, with how sure it was, in the order the nodes ran.
 
 use super::super::facts::sop_in;
+use super::super::remedy::facts;
 use super::super::{
     EvidenceFinding, Findings, LabelFinding, Measured, NodeError, NodeId, PartyVerdict, PolicyFinding,
     TimelinessFinding, Verdict,
@@ -9,7 +10,8 @@ use super::{Part, Worth, data, party, span, step};
 use crate::case::Case;
 use crate::judge::Probability;
 use crate::sop::duration::IntervalSet;
-use crate::sop::facts::{Fact, Sufficiency, format_value};
+use crate::sop::expr::Expr;
+use crate::sop::facts::{Fact, Facts, Sufficiency, format_value};
 use crate::sop::{Anchor, Measure, RuleBook, Sop};
 
 /// The most findings on items that are told one by one.
@@ -38,7 +40,8 @@ pub(super) fn parts(case: &Case, findings: &Findings, book: &RuleBook) -> Result
         parts.push(kept(proof(name, verdict, sop)));
     }
     parts.extend(measure.measures.iter().map(|m| kept(measured(m))));
-    let row = remedy.proposal.row.map_or_else(|| "无行可依".to_owned(), |row| format!("第{row}行{}", when(sop, row)));
+    let found = facts(case, findings, false)?;
+    let row = remedy.proposal.row.map_or_else(|| "无行可依".to_owned(), |row| format!("第{row}行{}", read(sop, row, &found)));
     let mut decided = format!("[决策]{row}；{}", doubt(remedy.certain));
     for fact in remedy.depends_on.iter().take(6) {
         decided += &format!("；取决于{}", fact_name(fact));
@@ -135,10 +138,11 @@ fn proof(name: &str, verdict: &PartyVerdict, sop: Option<&Sop>) -> String {
     text + &format!("；要求{asked}项 缺{}项", verdict.unmet.len())
 }
 
-/// What a row of the table, counted from 1, is for.
-fn when(sop: Option<&Sop>, row: usize) -> String {
-    let cells = sop.and_then(|s| Some((&s.columns, s.table.rows.get(row.checked_sub(1)?)?)));
-    let Some((columns, cells)) = cells else { return String::new() };
+/// A row of the table, counted from 1: what it asks of each fact beside what was found, and how its amounts are worked out.
+fn read(sop: Option<&Sop>, row: usize, found: &Facts) -> String {
+    let Some(place) = row.checked_sub(1) else { return String::new() };
+    let row = sop.and_then(|s| Some((&s.columns, s.table.rows.get(place)?, &s.rows.get(place)?.outcome)));
+    let Some((columns, cells, outcome)) = row else { return String::new() };
     let cell = |(fact, set): (&Fact, &IntervalSet)| {
         let says = match fact {
             Fact::Buyer | Fact::Seller => {
@@ -148,10 +152,46 @@ fn when(sop: Option<&Sop>, row: usize) -> String {
             fact => fact.format(set).replace("<= ", "≤").replace(">= ", "≥").replace("> ", ">"),
         };
         let name = fact_name(&fact.to_string()).replace("举证", "");
-        (!fact.domain().within(set)).then(|| format!("{name}{says}"))
+        let value = found.get(fact).map_or_else(|| "不明".to_owned(), |value| told(fact, value));
+        (!fact.domain().within(set)).then(|| format!("{name}{says}而{value}"))
     };
-    let told: Vec<String> = columns.iter().zip(cells).filter_map(cell).collect();
-    format!("（{}）", data(&told.join("，"), 80))
+    let cells: Vec<String> = columns.iter().zip(cells).filter_map(cell).collect();
+    let amounts = format!("退款按{} 赔付按{}", formula(&outcome.refund), formula(&outcome.compensation));
+    format!("（{}）{}", data(&cells.join("，"), 120), data(&amounts, 100))
+}
+
+/// A fact's value as the other lines tell it.
+fn told(fact: &Fact, value: i64) -> String {
+    match fact {
+        Fact::Buyer | Fact::Seller => {
+            Sufficiency::ALL.into_iter().find(|s| s.index() == value).map_or("不明", sufficiency).to_owned()
+        }
+        Fact::Elapsed | Fact::ShipPromise => span(value),
+        fact => fact.format_value(value),
+    }
+}
+
+/// How an amount is worked out, with the names that the other lines use.
+fn formula(amount: &Expr) -> String {
+    let canonical = amount.canonical().replace("fen(0)", "0");
+    let mut text = String::new();
+    let mut rest = canonical.as_str();
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_alphabetic() && c != '_').unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end.max(1).min(rest.len()));
+        match word {
+            "percent" => text += "百分数",
+            "clamp" => text += "限于",
+            "tier" => text += "分档",
+            "yuan" => text += "元",
+            "max" => text += "取大",
+            "min" => text += "取小",
+            "service" => text += "承诺",
+            word => text += &fact_name(word),
+        }
+        rest = after;
+    }
+    text
 }
 
 fn measured(m: &Measured) -> String {
@@ -180,6 +220,13 @@ fn fact_name(fact: &str) -> String {
         "receipt_amount" => "票据金额",
         "price_diff" => "差价",
         "sop" => "规则",
+        "total" => "实付",
+        "freight" => "运费",
+        "goods_total" => "货款",
+        "unit_price" => "单价",
+        "deposit" => "定金",
+        "quantity" => "件数",
+        "ship_promise" => "应发时限",
         other => return data(other, 24),
     };
     known.to_owned()

@@ -1,0 +1,69 @@
+"""What the pieces of the reward model's tokenizer mean before it learns anything: Gemma 3's embeddings, put together for each
+piece and turned into the model's width. `python3 models/training/grm/embeddings.py` fetches the weights, makes the tokenizer
+if it is not there, and writes out/grm/embeddings.npy, which training starts from. Gemma's terms apply to what is made of it
+(models/grm/GEMMA_TERMS.txt)."""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "teacher")]
+NAME = "embeddings.npy"
+STD = 0.02
+
+
+def meanings(pieces, folder):
+    """The mean of Gemma's embeddings of each piece, [pieces, 640]; nought for markers and what Gemma has only as bytes."""
+    import fetch
+    import gguf
+    import vocab
+    tensors, tokens, scores, types = fetch.read(fetch.download(folder))
+    normal = {t: s for t, s, kind in zip(tokens, scores, types) if kind == vocab.NORMAL}
+    tokenizer = vocab.tokenizer_of(list(tokens), normal)
+    texts = ["" if p.startswith("[") and p.endswith("]") else p for p in pieces]
+    encoded = [[i for i in e.ids if types[i] == vocab.NORMAL] for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    kind, blocks = tensors[fetch.EMBEDDING]
+    used = sorted({i for ids in encoded for i in ids})
+    rows = dict(zip(used, gguf.dequantize(blocks[used], gguf.GGMLQuantizationType[kind])))
+    return np.stack([np.mean([rows[i] for i in ids], axis=0) if ids else np.zeros(640, np.float32) for ids in encoded])
+
+
+def turned(vectors, width, seed=7):
+    """The directions in which the pieces differ most, the strong ones damped; pieces without a meaning get a random one."""
+    known = np.abs(vectors).sum(axis=1) > 0
+    own = vectors[known] / np.linalg.norm(vectors[known], axis=1, keepdims=True)
+    own -= own.mean(axis=0)
+    _, spread, directions = np.linalg.svd(own, full_matrices=False)
+    own = own @ directions[:width].T / np.sqrt(spread[:width])
+    out = np.random.default_rng(seed).normal(0, STD, (len(vectors), width)).astype(np.float32)
+    out[known] = own * (STD / own.std())
+    return out
+
+
+def put(model, path):
+    with torch.no_grad():
+        model.embed.weight.copy_(torch.from_numpy(np.load(path)))
+
+
+def main():
+    from train import Data
+    args = argparse.ArgumentParser(description=__doc__)
+    args.add_argument("--out", type=Path, default=HERE.parent / "out" / "grm")
+    args.add_argument("--gemma", type=Path, default=HERE.parent / "out" / "gemma", help="where the weights are kept")
+    args.add_argument("--width", type=int, default=256)
+    args.add_argument("--vocabulary", type=int, default=8192)
+    args = args.parse_args()
+    Data(args.out / "decisions.ndjson", args.out / "tokenizer.json", args.vocabulary, 1)
+    tokenizer = Tokenizer.from_file(str(args.out / "tokenizer.json"))
+    pieces = [tokenizer.id_to_token(i) for i in range(tokenizer.get_vocab_size())]
+    vectors = meanings(pieces, args.gemma)
+    np.save(args.out / NAME, turned(vectors, args.width))
+    print(f"{(np.abs(vectors).sum(axis=1) > 0).sum()} of {len(pieces)} pieces have a meaning")
+
+
+if __name__ == "__main__":
+    main()
