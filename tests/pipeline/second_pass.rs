@@ -93,7 +93,7 @@ fn a_reader_of_another_text_is_refused() {
 static MODELS: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let mut manifest = fs::read_to_string(repo("tests/fixtures/judge/good/manifest.toml")).unwrap();
-    manifest += "\n[verifier]\nformat = \"pra/3\"\ncharacters = 800\nmax_tokens = 896\nmax_reflection = 40\nlayers = 2\n\
+    manifest += "\n[verifier]\nformat = \"pra/3\"\ncharacters = 1200\nmax_tokens = 1280\nmax_reflection = 40\nlayers = 2\n\
         heads = 2\nhead_width = 8\nslope_thousandths = 500\nbias_thousandths = 100\nreflect_below = 0.9\nenabled = false\n";
     for entry in fs::read_dir(repo("tests/fixtures/judge/good")).unwrap() {
         let path = entry.unwrap().path();
