@@ -12,11 +12,12 @@ from tasks import GOODS, SCENES, VERDICTS
 TIERS = (1_000, 3_000, 5_000, 7_000, 10_000)
 
 
-def write_answers(path, task, questions, probabilities):
-    """One line a question: the hash of its text, and each head's probabilities in millionths in the order of its labels."""
+def write_answers(path, task, questions, probabilities, every=False):
+    """One line a question: the hash of its text, and each head's probabilities in millionths in the order of its labels. Of
+    questions about cases only, or of every one."""
     with open(path, "w", encoding="utf-8") as out:
         for i, question in enumerate(questions):
-            if not is_case(question):
+            if not every and not is_case(question):
                 continue
             heads = {h.name: [int(p * 1e6 + .5) for p in probabilities[h.name][i]] for h in task.heads}
             line = {"ticket_id": question["ticket_id"], "text_sha256": hashlib.sha256(question["text"].encode()).hexdigest(),
@@ -52,7 +53,12 @@ def by_origin(data, answers):
 def summarise(data, answers):
     figures, thresholds = {"errors": {}}, {}
     classify(data["classify"], answers["classify"], figures, thresholds)
-    policy(data["relevant"], answers["relevant"], data["classify"], answers["classify"], figures, thresholds)
+    if "relevant" in data:
+        policy(data["relevant"], answers["relevant"], data["classify"], answers["classify"], figures, thresholds)
+    else:
+        # Of models that only read texts: the scene as they have it, without the rules' say.
+        p = answers["classify"]["scene"]
+        keep("scene", p.max(axis=1), [SCENES[b] == q["scene"] for b, q in zip(p.argmax(axis=1), data["classify"])], figures, thresholds)
     first_report(data["first_report"], answers["first_report"], figures, thresholds)
     evidence(data["supports"], answers["supports"], figures, thresholds)
     measures(data["measure"], answers["measure"], figures, thresholds)

@@ -78,7 +78,7 @@ impl Reader {
         table(&read, out)?;
         let each = |total: usize| total as f64 / read.len().max(1) as f64;
         let millis = took.map(|took| took.as_secs_f64() * 1_000.0 / read.len().max(1) as f64);
-        let tokens: usize = read.iter().map(|r| r.decoded).sum();
+        let all: usize = read.iter().map(|r| r.decoded).sum();
         writeln!(
             out,
             "{:.0} tokens read a decision: {:.1} ms for A'",
@@ -88,14 +88,18 @@ impl Reader {
         writeln!(
             out,
             "{:.1} tokens written where all are reflected on: {:.1} ms for R' and A''",
-            each(tokens),
+            each(all),
             millis[1]
         )?;
         if let Some(least) = self.pass.reflect_below {
             let slow = read.iter().filter(|r| r.first < least);
             let (slow, tokens) = slow.fold((0, 0), |(slow, tokens), r| (slow + 1, tokens + r.decoded));
-            let share = 100.0 * each(slow);
-            writeln!(out, "{:.1} where those below {least} are ({share:.1}% of them)", each(tokens))?;
+            let (share, saved) = (100.0 * each(slow), 100.0 - 100.0 * tokens as f64 / all.max(1) as f64);
+            writeln!(
+                out,
+                "{:.1} where those below {least} are ({share:.1}% of them): {saved:.1}% of the tokens are saved",
+                each(tokens)
+            )?;
         }
         Ok(())
     }

@@ -32,6 +32,8 @@ pub struct Figures {
     pub nodes: [Rate; 10],
     /// Of all items of all cases.
     pub items: Rate,
+    /// Of all quantities that amounts depend on: read within two percent.
+    pub measures: Rate,
     /// Of the settlement's probability.
     pub settles_auc: Option<f64>,
     /// Of the first token's score and the second pass's: ranking of right remedies before wrong ones.
@@ -63,6 +65,10 @@ impl Figures {
             decided: rate(&|m| m.decided).right,
             nodes: std::array::from_fn(|node| rate(&|m| m.nodes[node])),
             items: Rate { right: marks.iter().map(|m| m.items_right).sum(), of: marks.iter().map(|m| m.items).sum() },
+            measures: Rate {
+                right: marks.iter().map(|m| m.measures_right).sum(),
+                of: marks.iter().map(|m| m.measures).sum(),
+            },
             settles_auc: auc(&settles),
             verification_auc: [auc(&first), auc(&second)],
             verification_recall: [recall_at_precision(&first, FLOOR), recall_at_precision(&second, FLOOR)],
@@ -77,6 +83,7 @@ impl Figures {
         let mut out: Vec<_> = SCORED.into_iter().zip(self.nodes).collect();
         out.extend([
             ("evidence_item", self.items),
+            ("measure", self.measures),
             ("sop_recall_at_1", self.retrieval[0]),
             ("sop_recall_at_3", self.retrieval[1]),
             ("auto_share", self.auto),

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::gold::{Gold, GoldRemedy};
+use crate::case::Fen;
+
+/// How far a quantity may be from the gold's, as a share of it.
+const WITHIN: f64 = 0.02;
 
 /// What one decision got right.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +23,10 @@ pub struct Marks {
     pub items_right: usize,
     /// Items of the ticket.
     pub items: usize,
+    /// Quantities read within two percent of the gold's.
+    pub measures_right: usize,
+    /// Quantities that the gold's amounts depend on.
+    pub measures: usize,
     /// The settlement's probability, with whether the parties settle.
     pub settles: Option<(f64, bool)>,
     /// The score of the first token, with whether the remedy is right.
@@ -69,6 +77,8 @@ fn mark(decision: Option<&Value>, gold: &Gold) -> Marks {
         nodes,
         items_right: items_right(&d["evidence"]["items"], gold),
         items: gold.evidence.items.len(),
+        measures_right: wanted(gold).filter(|(id, want)| is_near(&d["measures"], id, *want)).count(),
+        measures: wanted(gold).count(),
         settles: scored(&d["settlement"]["probability"], gold.settles),
         first_token: scored(&d["verification"]["first_token"], exact),
         second: scored(&d["verification"]["second"], exact),
@@ -96,6 +106,25 @@ fn items_right(items: &Value, gold: &Gold) -> usize {
     }
     let right = |(id, want): &(&String, &super::GoldItem)| said.get(id.as_str()) == Some(&Some(want.valid));
     gold.evidence.items.iter().filter(right).count()
+}
+
+/// The gold's quantities, in the units of the rule tables.
+fn wanted(gold: &Gold) -> impl Iterator<Item = (&'static str, f64)> {
+    let q = &gold.quantities;
+    let fen = |amount: Option<Fen>| amount.map(|fen| fen.as_i64() as f64);
+    [
+        ("severity_ratio", q.severity_ratio.map(|share| share * 1e6)),
+        ("missing_count", q.missing_count.map(f64::from)),
+        ("receipt_amount", fen(q.receipt_amount)),
+        ("price_diff", fen(q.price_diff)),
+    ]
+    .into_iter()
+    .filter_map(|(id, want)| Some((id, want?)))
+}
+
+fn is_near(measures: &Value, id: &str, want: f64) -> bool {
+    let found = measures.as_array().into_iter().flatten().find(|m| m["id"].as_str() == Some(id));
+    found.and_then(|m| m["value"].as_f64()).is_some_and(|said| (said - want).abs() <= WITHIN * want.abs())
 }
 
 fn rank(candidates: &Value, sop: &str) -> Option<usize> {

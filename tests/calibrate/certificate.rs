@@ -8,11 +8,14 @@ use praetor::calibrate::{
     write_trusted,
 };
 use praetor::decision::{Gate, Pins, Score, Strata};
-use praetor::judge::{Device, Judge, JudgeConfig, Manifest, Probability, SecondPassMode, Task, Thresholds};
+use praetor::judge::{
+    Device, Judge, JudgeConfig, Manifest, Probability, SecondPass, SecondPassMode, Task, Thresholds,
+};
 use praetor::lang::Lang;
 use praetor::pipeline::Pipeline;
 use serde_json::{Value, json};
 
+use crate::pipeline::second_pass::pass;
 use crate::pipeline::{BOOK, repo};
 
 fn p(millionths: u32) -> Probability {
@@ -132,6 +135,28 @@ fn it_opens_the_gate_for_what_it_binds_and_nothing_else() {
     // Where it runs does not matter, nor does the pin of the certificate itself.
     let machine = |p: &mut Pins| (p.runtime, p.device, p.certificate) = (x(), Device::Cuda, x());
     assert!(differs(&machine, false).is_empty());
+}
+
+#[test]
+fn it_binds_the_reward_model_and_how_it_is_asked() {
+    let read = Pins { second_pass: Some(pass()), ..pins() };
+    let found = fit(&samples(900), request(Strata::Direction), binds(&read).unwrap(), Origin::default());
+    let signed = Signed::parse(&found.sign(&key(1)).unwrap(), &[key(1).verifying_key()]).unwrap();
+    assert!(signed.gate(&read, true).is_ok());
+    let others = [
+        None,
+        Some(SecondPass { model: "another".to_owned(), ..pass() }),
+        Some(SecondPass { format: "pra/0".to_owned(), ..pass() }),
+        Some(SecondPass { characters: 900, ..pass() }),
+        Some(SecondPass { reflect_below: None, ..pass() }),
+    ];
+    for second_pass in others {
+        let error = signed.gate(&Pins { second_pass: second_pass.clone(), ..pins() }, false).unwrap_err();
+        assert!(
+            matches!(&error, CertificateError::Mismatch(names) if names == &["second_pass"]),
+            "{second_pass:?}: {error}"
+        );
+    }
 }
 
 #[test]

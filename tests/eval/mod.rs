@@ -147,6 +147,30 @@ fn scenes_add_up_and_undecided_cases_are_wrong() {
 }
 
 #[test]
+fn a_quantity_is_right_within_two_percent() {
+    let gold: Vec<_> = gold().into_iter().filter(|g| g.quantities.severity_ratio.is_some()).collect();
+    assert_eq!(gold.len(), 135);
+    let rate = |off: f64, id: &str| {
+        let decision = |g: &praetor::eval::Gold| {
+            let value = (g.quantities.severity_ratio.unwrap() * 1e6 * (1.0 + off)).round();
+            json!({ "ticket_id": g.ticket_id, "measures": [{ "id": id, "value": value }] })
+        };
+        Figures::of(&score(&gold.iter().map(decision).collect::<Vec<_>>(), &gold)).measures
+    };
+    for (off, id, right) in [
+        (0.0, "severity_ratio", 135),
+        (0.019, "severity_ratio", 135),
+        (-0.019, "severity_ratio", 135),
+        (0.021, "severity_ratio", 0),
+        (0.0, "missing_count", 0),
+    ] {
+        let found = rate(off, id);
+        assert_eq!((found.right, found.of), (right, 135), "{off} {id}");
+    }
+    assert_eq!(Figures::of(&score(&[], &gold)).measures.right, 0);
+}
+
+#[test]
 fn gold_that_is_wrong_says_where() {
     let line = fs::read_to_string(repo("models/training/data/public/gold.jsonl")).unwrap();
     let line = line.lines().next().unwrap();

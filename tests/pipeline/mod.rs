@@ -3,6 +3,7 @@
 
 mod adversarial;
 mod determinism;
+mod endpoint;
 mod given_gold;
 mod nodes;
 mod pra;

@@ -22,7 +22,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<()> {
         let run = ["run", "--release", "--quiet", "--locked", "--package", "praetor", "--bin", "praetor", "--"];
         let mut cargo = ctx.cargo(&run);
         found.tell(&mut cargo);
-        cargo.args(["--second-pass", "on"]).args(args);
+        cargo.args(["--second-pass", "on", "--intra-threads", "2"]).args(args);
         cargo
     };
     let (tickets, gold) = (format!("{TEST}/tickets.jsonl"), format!("{TEST}/gold.jsonl"));

@@ -63,7 +63,7 @@ def write(probabilities, questions, folder):
     thresholds and on how many cases they rest."""
     folder.mkdir(parents=True, exist_ok=True)
     for task in TASKS:
-        report.write_answers(folder / f"oof_{task.name}.ndjson", task, questions[task.name], probabilities[task.name])
+        report.write_answers(folder / f"oof_{task.name}.ndjson", task, questions[task.name], probabilities[task.name], every=True)
     figures, thresholds, cases = report.by_origin(questions, probabilities)
     unseen = held_out(questions, probabilities)
     if unseen:

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import contrasts
 import vocab
 from crossval import fold_of, held_out
 from tasks import TEXT_TASKS as TASKS
 
 LONGEST = 1280
 LABELLED = ("public", "authored")
+CONTRASTS = Path(__file__).resolve().parent.parent / "data" / contrasts.NAME / "items.jsonl"
 
 
 def read_questions(folder, labelled=LABELLED, unlabelled=()):
@@ -29,6 +31,8 @@ def read_questions(folder, labelled=LABELLED, unlabelled=()):
                 if name in unlabelled:
                     q |= {head.name: None for head in task.heads}
                 found[task.name].append(q)
+    if (folder / contrasts.NAME / "supports.ndjson").exists():
+        found["supports"] += contrasts.questions(CONTRASTS, folder / contrasts.NAME)
     return found
 
 
@@ -50,6 +54,17 @@ def labels(task, questions):
 def teaches(questions):
     """Which questions may be learned from."""
     return np.array([q.get("teaches", True) and not q["held_out"] for q in questions], dtype=bool)
+
+
+def has_gold(questions):
+    """Which questions have labels of their own."""
+    return np.array([q["origin"] in (*LABELLED, contrasts.NAME) for q in questions], dtype=bool)
+
+
+def withheld(questions):
+    """Which questions are about a held-out case, or a variant of one: nothing learns from these, whoever answers them."""
+    cases = {fold_key(q) for q in questions if q["origin"] in LABELLED and q["held_out"]}
+    return np.array([fold_key(q) in cases for q in questions], dtype=bool)
 
 
 def answering(questions):

@@ -14,7 +14,7 @@ import export
 import finetune
 import loop
 import student as net
-from crossval import FOLDS
+from crossval import FOLDS, PRECISION
 from features import encode
 from tasks import TEXT_TASKS as TASKS
 
@@ -22,7 +22,7 @@ SOFT = 0.7
 RATE = 1e-3
 HIDE = 0.08
 ALL = "all"
-CHOSEN_ON = "out-of-fold answers of the students on {cases:,} cases, five folds: of what each keeps, 99% is right"
+CHOSEN_ON = "out-of-fold answers of the students on {cases:,} cases, five folds: of what each keeps, {precision:.1%} is right"
 
 
 def loss_of_batch(student, ids, told, soft):
@@ -47,9 +47,9 @@ def train(task, tokenizer, ids, questions, soft, fold, work, size, epochs, batch
     student = net.Student(task, markers, **size).to(where)
     told = data.labels(task, questions)
     folds = np.array([a[0] if len(a) == 1 else -1 for a in data.answering(questions)])
-    # Unlabelled questions teach by the teacher's word alone; true held-out cases never do.
-    labelled = np.array([q["origin"] in data.LABELLED for q in questions], dtype=bool)
-    pool = np.flatnonzero((data.teaches(questions) | ~labelled) & (folds != fold))
+    # Unlabelled questions teach by the teacher's word alone; held-out cases and their variants never do.
+    may = (data.teaches(questions) | ~data.has_gold(questions)) & ~data.withheld(questions)
+    pool = np.flatnonzero(may & (folds != fold))
     lengths = [len(ids[i]) for i in pool]
     order = [pool[b] for e in range(epochs) for b in data.epoch(lengths, batch, loop.generator("distil", task.name, fold, e))]
     unknown = tokenizer.token_to_id("[UNK]")
@@ -115,6 +115,6 @@ def distil(work, tokenizer_path, questions, size=None, epochs=12, batch=32, dead
         made = net.Student(task, state["markers"], **size)
         made.load_state_dict(state)
         export.save(net.to_onnx(made, temperatures[task.name]), out / f"{task.name}.onnx")
-    export.write_manifest(out, TASKS, thresholds, CHOSEN_ON.format(cases=cases))
+    export.write_manifest(out, TASKS, thresholds, CHOSEN_ON.format(cases=cases, precision=PRECISION))
     (out / "temperatures.json").write_text(json.dumps(temperatures, indent=1) + "\n")
     return figures

@@ -124,12 +124,15 @@ impl Endpoint {
 
     /// What decisions pin of it.
     pub(super) fn second_pass(config: &EndpointConfig) -> SecondPass {
-        let prompt = hex::encode(Sha256::new().chain_update(PROMPT).chain_update(ASK).finalize());
+        let mut prompt = Sha256::new().chain_update(PROMPT).chain_update(ASK);
+        // What counts as an answer is part of the question.
+        score::ways().for_each(|way| prompt.update(format!("\n{way}")));
+        let prompt = hex::encode(prompt.finalize());
         SecondPass {
             format: FORMAT.to_owned(),
             characters: config.characters,
             reflect_below: None,
-            model: format!("{} prompt {prompt}", config.model),
+            model: format!("{} prompt {prompt} top {}", config.model, config.top),
         }
     }
 

@@ -14,6 +14,12 @@ use crate::judge::decoder::LABELS;
 const RIGHT: [&str; 8] = ["对", "正确", "是", "是的", "无误", "yes", "right", "true"];
 /// Ways to say that it is wrong.
 const WRONG: [&str; 8] = ["错", "错误", "否", "不", "不对", "no", "wrong", "false"];
+/// All of them, in a fixed order.
+pub(super) fn ways() -> impl Iterator<Item = String> {
+    let named = |side: &'static str, ways: [&'static str; 8]| ways.map(move |way| format!("{side} {way}")).into_iter();
+    named(LABELS[1], RIGHT).chain(named(LABELS[0], WRONG))
+}
+
 /// What both need together; with less the model has not answered the question.
 const LEAST: f64 = 0.001;
 
