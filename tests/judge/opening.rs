@@ -150,6 +150,34 @@ fn a_tokenizer_with_a_marker_users_could_write() {
 }
 
 #[test]
+fn the_shipped_weights_are_as_small_as_they_must_be() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let manifest = Manifest::read(&models).unwrap();
+    let size = |file: &str| fs::metadata(models.join(file)).unwrap().len();
+    let judges: Vec<u64> = manifest.models.iter().map(|model| size(&model.file)).collect();
+    let reader = size(&manifest.verifier.as_ref().unwrap().file);
+    const MIB: u64 = 1 << 20;
+    assert!(judges.iter().sum::<u64>() < 20 * MIB && reader < 20 * MIB, "{judges:?} {reader}");
+    assert!(judges.iter().chain([&reader]).all(|size| *size < 16 * MIB), "{judges:?} {reader}");
+}
+
+/// A text of as many tokens as characters must fit with its reflection.
+#[test]
+fn a_reward_model_that_could_not_read_a_whole_text() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/manifest.toml")).unwrap();
+    let entry = Manifest::parse(&text).unwrap().verifier.unwrap();
+    let least = entry.characters + entry.max_reflection + 1;
+    let with = |tokens: usize| {
+        let from = format!("max_tokens = {}\nmax_reflection", entry.max_tokens);
+        assert!(text.contains(&from), "{from}");
+        Manifest::parse(&text.replace(&from, &format!("max_tokens = {tokens}\nmax_reflection")))
+    };
+    with(least).unwrap();
+    let message = with(least - 1).unwrap_err();
+    assert!(message.contains(&format!("verifier: max_tokens is {}, expected {least} to", least - 1)), "{message}");
+}
+
+#[test]
 fn a_manifest_that_is_wrong() {
     let good = fs::read_to_string(fixtures().join("good/manifest.toml")).unwrap();
     Manifest::parse(&good).unwrap();

@@ -22,6 +22,7 @@ from losses import FIRST, LONGEST, MORE, UNTOLD, Ids, columns, first_token_loss,
 from model import Config, Decoder, train_tokenizer
 from muon import Muon
 
+SMOKE_SECONDS = 180
 ARMS = ("sft", "grpo", "merge", "first")
 # The rate of embeddings that came with a meaning, as a share of the others'.
 SLOW = 0.2
@@ -220,8 +221,21 @@ def main():
         few(args.data, args.program)
         # Of so few pieces a text takes more.
         args.width, args.layers, args.heads, args.vocabulary, args.tokens = 64, 2, 2, 2048, 1280
+        began = time.time()
         run(args)
-        print("smoke run: every arm stepped, and the report was written")
+        exported(args.out / "warm.pt")
+        took = time.time() - began
+        assert took < SMOKE_SECONDS, f"the smoke run took {took:.0f} s, {SMOKE_SECONDS} are allowed"
+        print(f"smoke run: every arm stepped, the report was written, and the graph gives what the model gives; {took:.0f} s")
+
+
+def exported(path):
+    """Whether the file that would ship computes what the model does; it asserts."""
+    import export
+    state = torch.load(path, weights_only=False)
+    model = Decoder(Config(**state["config"])).eval()
+    model.load_state_dict(state["model"])
+    export.check(export.graph(model), export.as_shipped(model))
 
 
 if __name__ == "__main__":
