@@ -64,6 +64,12 @@ pub struct Drift {
     pub psi: f64,
     /// The chance of one as large without any drift.
     pub p: f64,
+    /// What the scores of the group's labelled decisions promise, and what came of it; none without any.
+    pub reliability: Option<Bin>,
+    /// Automatic ones.
+    pub auto: u64,
+    /// Automatic ones whose answer is known: right ones, and all.
+    pub auto_right: (u64, u64),
 }
 
 /// The population stability index of two counts over the same bins, half a case added to each so that none is empty; and
@@ -210,7 +216,17 @@ fn drift(samples: &[Sample], reference: &Reference) -> Vec<Drift> {
     let compare = |name: &str, before: &[u64], own: &[&Sample]| {
         let now = reference.count(own.iter().copied());
         let (psi, p) = psi(before, &now);
-        Drift { group: name.to_owned(), cases: now.iter().sum(), psi, p }
+        let auto: Vec<&&Sample> = own.iter().filter(|s| s.auto).collect();
+        let known = |right: bool| auto.iter().filter(|s| s.right.is_some_and(|r| r || !right)).count() as u64;
+        Drift {
+            group: name.to_owned(),
+            cases: now.iter().sum(),
+            psi,
+            p,
+            reliability: together(own),
+            auto: auto.len() as u64,
+            auto_right: (known(true), known(false)),
+        }
     };
     let all: Vec<&Sample> = samples.iter().collect();
     let scenes = group(samples, |s| &s.scene);
@@ -220,6 +236,17 @@ fn drift(samples: &[Sample], reference: &Reference) -> Vec<Drift> {
     let by_scene = known.map(|(scene, before, own)| compare(scene, before, own));
     let by_rules = rules.iter().map(|(hash, own)| compare(hash, &reference.all, own));
     std::iter::once(compare("all", &reference.all, &all)).chain(by_scene).chain(by_rules).collect()
+}
+
+/// Mean score and right ones of those that are labelled.
+fn together(own: &[&Sample]) -> Option<Bin> {
+    let known: Vec<(f64, bool)> = own.iter().filter_map(|s| Some((s.score?.as_f64(), s.right?))).collect();
+    let cases = known.len();
+    (cases > 0).then(|| Bin {
+        score: known.iter().map(|k| k.0).sum::<f64>() / cases as f64,
+        cases: cases as u64,
+        right: known.iter().filter(|k| k.1).count() as u64,
+    })
 }
 
 fn labelled(samples: &[Sample]) -> Vec<(f64, bool, bool)> {

@@ -151,27 +151,33 @@ fn drift(out: &mut String, figures: &Figures, lang: Lang) {
         return;
     }
     let heads = match lang {
-        Lang::Zh => ["范围", "案件", "PSI", "", "p 值"],
-        Lang::En => ["group", "cases", "PSI", "", "p-value"],
+        Lang::Zh => ["范围", "案件", "PSI", "", "p 值", "平均分数", "已知对错中正确", "自动处理", "其中正确"],
+        Lang::En => ["group", "cases", "PSI", "", "p-value", "mean score", "right of labelled", "automatic", "right of these"],
     };
     let _ = writeln!(
         out,
         "<h2>{}</h2><table><tr>",
-        lang.pick("分数漂移（全部、按场景、按规则版本）", "Drift of the score: all, by scene, by version of the rules")
+        lang.pick(
+            "漂移、可靠性与风险（全部、按场景、按规则版本）",
+            "Drift, reliability and risk: all, by scene, by version of the rules"
+        )
     );
     for head in heads {
         let _ = write!(out, "<th>{head}</th>");
     }
     let _ = writeln!(out, "</tr>");
-    for Drift { group, cases, psi, p } in &figures.drift {
+    for Drift { group, cases, psi, p, reliability, auto, auto_right } in &figures.drift {
         let alarming = figures.alarms.iter().any(|a| a.code == "drift" && a.en.contains(&format!("`{group}`")));
         let class = if alarming { " class=\"alarm\"" } else { "" };
         let group = escaped(group.get(..24).unwrap_or(group));
         let bar = bar(*psi, 0.5, alarming);
-        let _ = writeln!(
-            out,
-            "<tr{class}><td>{group}</td><td class=\"n\">{cases}</td><td class=\"n\">{psi:.3}</td><td>{bar}</td><td class=\"n\">{p:.3}</td></tr>"
-        );
+        let (score, right) =
+            reliability.map_or(("–".to_owned(), "–".to_owned()), |b| (format!("{:.3}", b.score), of(b.right, b.cases)));
+        let _ = write!(out, "<tr{class}><td>{group}</td><td class=\"n\">{cases}</td><td class=\"n\">{psi:.3}</td><td>{bar}</td>");
+        for cell in [format!("{p:.3}"), score, right, auto.to_string(), of(auto_right.0, auto_right.1)] {
+            let _ = write!(out, "<td class=\"n\">{cell}</td>");
+        }
+        let _ = writeln!(out, "</tr>");
     }
     let _ = writeln!(out, "</table>");
 }

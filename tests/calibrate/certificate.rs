@@ -208,6 +208,15 @@ fn the_report_draws_what_is_and_alarms_when_it_should() {
     assert_eq!((quiet.audited.drawn, quiet.audited.right), (90, 72));
     let (low, high) = quiet.audited.interval().unwrap();
     assert!(low < 0.8 && high > 0.8 && high < 0.9, "{low} {high}");
+    let found = |name: &str| {
+        let group = quiet.drift.iter().find(|d| d.group == name).unwrap();
+        let labelled = group.reliability.unwrap();
+        (labelled.cases, labelled.right, group.auto, group.auto_right)
+    };
+    // Every third claim is about an invoice, and the first fifth is wrong.
+    assert_eq!(found("all"), (900, 720, 900, (720, 900)));
+    assert_eq!(found("invoice"), (300, 240, 300, (240, 300)));
+    assert_eq!(quiet.drift.iter().filter(|d| d.group == pins().rulebook).count(), 1);
 
     let mut shifted = samples(900);
     for sample in &mut shifted {
