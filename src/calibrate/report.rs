@@ -152,7 +152,9 @@ fn drift(out: &mut String, figures: &Figures, lang: Lang) {
     }
     let heads = match lang {
         Lang::Zh => ["范围", "案件", "PSI", "", "p 值", "平均分数", "已知对错中正确", "自动处理", "其中正确"],
-        Lang::En => ["group", "cases", "PSI", "", "p-value", "mean score", "right of labelled", "automatic", "right of these"],
+        Lang::En => {
+            ["group", "cases", "PSI", "", "p-value", "mean score", "right of labelled", "automatic", "right of these"]
+        }
     };
     let _ = writeln!(
         out,
@@ -171,9 +173,12 @@ fn drift(out: &mut String, figures: &Figures, lang: Lang) {
         let class = if alarming { " class=\"alarm\"" } else { "" };
         let group = escaped(group.get(..24).unwrap_or(group));
         let bar = bar(*psi, 0.5, alarming);
-        let (score, right) =
-            reliability.map_or(("–".to_owned(), "–".to_owned()), |b| (format!("{:.3}", b.score), of(b.right, b.cases)));
-        let _ = write!(out, "<tr{class}><td>{group}</td><td class=\"n\">{cases}</td><td class=\"n\">{psi:.3}</td><td>{bar}</td>");
+        let (score, right) = reliability
+            .map_or(("–".to_owned(), "–".to_owned()), |b| (format!("{:.3}", b.score), of(b.right, b.cases)));
+        let _ = write!(
+            out,
+            "<tr{class}><td>{group}</td><td class=\"n\">{cases}</td><td class=\"n\">{psi:.3}</td><td>{bar}</td>"
+        );
         for cell in [format!("{p:.3}"), score, right, auto.to_string(), of(auto_right.0, auto_right.1)] {
             let _ = write!(out, "<td class=\"n\">{cell}</td>");
         }

@@ -8,9 +8,7 @@ use praetor::calibrate::{
     write_trusted,
 };
 use praetor::decision::{Gate, Pins, Score, Strata};
-use praetor::judge::{
-    Device, Judge, JudgeConfig, Manifest, Probability, SecondPass, SecondPassMode, Task, Thresholds,
-};
+use praetor::judge::{Device, Judge, JudgeConfig, Manifest, Probability, SecondPass, SecondPassMode, Task, Thresholds};
 use praetor::lang::Lang;
 use praetor::pipeline::Pipeline;
 use serde_json::{Value, json};

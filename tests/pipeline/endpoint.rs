@@ -86,7 +86,9 @@ fn answer(mut stream: &TcpStream, status: u16, prompt: &str) {
     let right = prompt.len() as f64 / 10_000.0;
     let logs = json!({ "对": right.ln(), "错": (1.0 - right).ln() });
     let body = match status {
-        200 => json!({ "choices": [{ "text": "对", "logprobs": { "top_logprobs": [logs] } }], "usage": { "prompt_tokens": 7 } }),
+        200 => {
+            json!({ "choices": [{ "text": "对", "logprobs": { "top_logprobs": [logs] } }], "usage": { "prompt_tokens": 7 } })
+        }
         _ => json!({ "error": "told to" }),
     };
     let body = body.to_string();
@@ -186,8 +188,7 @@ fn a_server_is_scored_by_its_log_probabilities() {
 /// Nobody listens there: it is asked again, and then that is an error and no verdict.
 #[test]
 fn a_server_that_is_not_there_is_an_error() {
-    let endpoint =
-        json!({ "url": "http://127.0.0.1:9/v1", "model": "none", "retries": 1, "timeout_seconds": 2 });
+    let endpoint = json!({ "url": "http://127.0.0.1:9/v1", "model": "none", "retries": 1, "timeout_seconds": 2 });
     let endpoint = Some(serde_json::from_value(endpoint).unwrap());
     let judge = Judge::open(MODELS.path(), &JudgeConfig { endpoint, ..JudgeConfig::default() }).unwrap();
     let error = judge.answer(&questions(Task::Verify, &TEXTS[..1])).unwrap_err();

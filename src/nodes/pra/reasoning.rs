@@ -41,7 +41,8 @@ pub(super) fn parts(case: &Case, findings: &Findings, book: &RuleBook) -> Result
     }
     parts.extend(measure.measures.iter().map(|m| kept(measured(m))));
     let found = facts(case, findings, false)?;
-    let row = remedy.proposal.row.map_or_else(|| "无行可依".to_owned(), |row| format!("第{row}行{}", read(sop, row, &found)));
+    let row =
+        remedy.proposal.row.map_or_else(|| "无行可依".to_owned(), |row| format!("第{row}行{}", read(sop, row, &found)));
     let mut decided = format!("[决策]{row}；{}", doubt(remedy.certain));
     for fact in remedy.depends_on.iter().take(6) {
         decided += &format!("；取决于{}", fact_name(fact));
