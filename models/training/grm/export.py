@@ -117,6 +117,27 @@ def graph(model):
     return made.SerializeToString(deterministic=True)
 
 
+def read_back(data, c):
+    """The model that an exported graph holds: weights stand in it in the order in which `graph` asks for them."""
+    arrays = [numpy_helper.to_array(w) for w in onnx.load_from_string(data).graph.initializer]
+    matrices = iter([a.astype(np.float32) * b for a, b in zip(arrays, arrays[1:]) if a.dtype == np.int8])
+    norms = iter([a for a in arrays if a.dtype == np.float32 and a.shape == (c.width,)])
+    model = Decoder(c)
+    matrix = lambda to, turned=True: to.weight.copy_(torch.from_numpy(next(matrices).T.copy() if turned else next(matrices)))
+    with torch.no_grad():
+        matrix(model.embed, turned=False)
+        for block in model.blocks:
+            for norm, own in ((block.norm1, (block.qkv, block.out)), (block.norm2, (block.up, block.down))):
+                norm.weight.copy_(torch.from_numpy(next(norms).copy()))
+                norm.bias.copy_(torch.from_numpy(next(norms).copy()))
+                for layer in own:
+                    matrix(layer)
+        model.norm.weight.copy_(torch.from_numpy(next(norms).copy()))
+        model.norm.bias.copy_(torch.from_numpy(next(norms).copy()))
+    assert next(matrices, None) is None and next(norms, None) is None, "the graph holds more weights than the model"
+    return model.eval()
+
+
 def check(data, model):
     """The graph computes what the model with the shipped weights computes, prefill and step."""
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])

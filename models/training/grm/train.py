@@ -5,6 +5,7 @@ import copy
 import json
 import math
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -78,6 +79,10 @@ class Run:
         self.steps, self.seconds, self.seen, self.log = 0, 0.0, 0, []
         if path.exists():
             self.load(path)
+        elif args.from_shipped:
+            import export
+            shipped = export.read_back((args.from_shipped / "decoder.onnx").read_bytes(), config)
+            self.model.load_state_dict(shipped.state_dict())
 
     def load(self, path, fresh=False):
         state = torch.load(path, weights_only=False)
@@ -179,6 +184,7 @@ def arguments():
     args.add_argument("--first", choices=FIRST, default="sampled", help="A' before a sampled R': the model's own, the gold's, or forced")
     args.add_argument("--data", type=Path, default=HERE.parent / "out" / "grm" / "decisions.ndjson")
     args.add_argument("--out", type=Path, default=HERE.parent / "out" / "grm")
+    args.add_argument("--from-shipped", type=Path, metavar="DIR", help="go on from the weights and the tokenizer in DIR, such as models/grm")
     args.add_argument("--warm-up", type=float, default=2400, help="seconds of supervised warm-up")
     args.add_argument("--seconds", type=float, default=300, help="seconds of each arm")
     for name, value in {"width": 256, "layers": 4, "heads": 4, "tokens": 1280, "vocabulary": 8192, "batch": 8, "groups": 4, "seed": 7}.items():
@@ -198,6 +204,8 @@ def run(args):
     if args.device != "cpu":
         torch.set_default_device(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
+    if args.from_shipped and not (args.out / "tokenizer.json").exists():
+        shutil.copy(args.from_shipped / "tokenizer.json", args.out / "tokenizer.json")
     data = Data(args.data, args.out / "tokenizer.json", args.vocabulary, args.tokens)
     print({k: len(v) for k, v in data.rows.items()}, "left out", data.left_out, "vocabulary", data.tokenizer.get_vocab_size(), flush=True)
     warm = args.out / "warm.pt"
@@ -230,12 +238,15 @@ def main():
 
 
 def exported(path):
-    """Whether the file that would ship computes what the model does; it asserts."""
+    """Whether the file that would ship computes what the model does, and is read back as it was written; it asserts."""
     import export
     state = torch.load(path, weights_only=False)
     model = Decoder(Config(**state["config"])).eval()
     model.load_state_dict(state["model"])
-    export.check(export.graph(model), export.as_shipped(model))
+    data, shipped = export.graph(model), export.as_shipped(model)
+    export.check(data, shipped)
+    again = export.read_back(data, model.c).state_dict()
+    assert all(torch.allclose(value, again[name], atol=1e-6) for name, value in shipped.state_dict().items()), "not read back as written"
 
 
 if __name__ == "__main__":
