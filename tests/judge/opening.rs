@@ -154,7 +154,7 @@ fn the_shipped_weights_are_as_small_as_they_must_be() {
     const MIB: u64 = 1 << 20;
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let manifest = Manifest::read(&models).unwrap();
-    let size = |file: &str| fs::metadata(models.join(file)).unwrap().len();
+    let size = |file: &Path| fs::metadata(models.join(file)).unwrap().len();
     let judges: Vec<u64> = manifest.models.iter().map(|model| size(&model.file)).collect();
     let reader = size(&manifest.verifier.as_ref().unwrap().file);
     assert!(judges.iter().sum::<u64>() < 20 * MIB && reader < 20 * MIB, "{judges:?} {reader}");
