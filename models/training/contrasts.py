@@ -5,11 +5,13 @@ An item stands in a copy of its case whose id is the case's with `~c` and a numb
 """
 import copy
 import json
+from pathlib import Path
 
 import crossval
 from augment import rows, with_gold
 
 NAME = "contrasts"
+ITEMS = Path(__file__).resolve().parent / "data" / NAME / "items.jsonl"
 VERDICTS = ("valid", "incomplete", "wrong_order")
 
 

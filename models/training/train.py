@@ -26,7 +26,6 @@ from tasks import GOODS, SCENES, TASKS
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 DATA = HERE / "data"
-CONTRASTS = DATA / contrasts.NAME / "items.jsonl"
 # What a question counts in the fit, by where its case comes from; variants (see augment.py) end with `~`.
 WORTH = {"public": 1.0, "authored": 1.0, "contrasts": 0.3, "words": 0.3, "public~": 0.03, "authored~": 0.03}
 # Which variants which model may learn from. The shipped models do without (see MODEL_CARD.md).
@@ -65,7 +64,7 @@ def run(args):
     for task in set(VARIANTS) & set(data):
         data[task] += read(questions, [f"{s}~" for s in sets if args.variants], task)
     data["classify"] += words.questions(DATA / "goods_words.txt", TASKS[0])
-    data["supports"] += contrasts.questions(CONTRASTS, questions / contrasts.NAME)
+    data["supports"] += contrasts.questions(contrasts.ITEMS, questions / contrasts.NAME)
     markers = [m for task in TASKS for m in task.segments]
     # Most SOPs are no candidates: what they would be asked with adds facts, but no characters.
     read_whole = [q["text"] for name, rows in data.items() if name != "relevant" for q in rows]
@@ -114,7 +113,7 @@ def ask_program(folder, sets, variants, part):
             augment.write(*files, changed, copies=1, kinds=sorted({kind for kinds in VARIANTS.values() for kind in kinds}))
             ask([changed / "tickets.jsonl", changed / "gold.jsonl"], changed)
     beside = folder / contrasts.NAME
-    contrasts.write(CONTRASTS, folder if part else DATA, sets, beside)
+    contrasts.write(contrasts.ITEMS, folder if part else DATA, sets, beside)
     ask([beside / "tickets.jsonl", beside / "gold.jsonl"], beside)
     return folder
 

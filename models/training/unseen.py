@@ -25,7 +25,7 @@ def main():
     args.add_argument("--questions", type=Path, default=train.HERE / "out" / "questions")
     args = args.parse_args()
     sets = ("public", "authored")
-    rows = train.read(args.questions, sets, "supports") + contrasts.questions(train.CONTRASTS, args.questions / contrasts.NAME)
+    rows = train.read(args.questions, sets, "supports") + contrasts.questions(contrasts.ITEMS, args.questions / contrasts.NAME)
     gold = [json.loads(line) for s in sets for line in open(train.DATA / s / "gold.jsonl", encoding="utf-8")]
     sop_of = {g["ticket_id"]: g["sop"] for g in gold}
     sop = lambda q: sop_of[crossval.case_of(q["ticket_id"])]

@@ -3,15 +3,17 @@ piece and turned into the model's width. `python3 models/training/grm/embeddings
 if it is not there, and writes out/grm/embeddings.npy, which training starts from. Gemma's terms apply to what is made of it
 (models/grm/GEMMA_TERMS.txt)."""
 import argparse
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "teacher")]
+from model import tokenizer_at
+
 NAME = "embeddings.npy"
 STD = 0.02
 
@@ -50,15 +52,14 @@ def put(model, path):
 
 
 def main():
-    from train import Data
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--out", type=Path, default=HERE.parent / "out" / "grm")
     args.add_argument("--gemma", type=Path, default=HERE.parent / "out" / "gemma", help="where the weights are kept")
     args.add_argument("--width", type=int, default=256)
     args.add_argument("--vocabulary", type=int, default=8192)
     args = args.parse_args()
-    Data(args.out / "decisions.ndjson", args.out / "tokenizer.json", args.vocabulary, 1)
-    tokenizer = Tokenizer.from_file(str(args.out / "tokenizer.json"))
+    rows = map(json.loads, open(args.out / "decisions.ndjson", encoding="utf-8"))
+    tokenizer = tokenizer_at(args.out / "tokenizer.json", rows, args.vocabulary)
     pieces = [tokenizer.id_to_token(i) for i in range(tokenizer.get_vocab_size())]
     vectors = meanings(pieces, args.gemma)
     np.save(args.out / NAME, turned(vectors, args.width))

@@ -14,7 +14,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from losses import LONGEST
-from model import Config, Decoder, causal
+from model import Decoder, causal, restored
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parents[1]
@@ -163,9 +163,7 @@ def verifier_table(entry):
 
 
 def ship(arm, out, models, folds, enabled, reflect_below):
-    state = torch.load(out / f"{arm}.pt", weights_only=False)
-    model = Decoder(Config(**state["config"]))
-    model.load_state_dict(state["model"])
+    model, _ = restored(out / f"{arm}.pt")
     data = graph(model)
     check(data, as_shipped(model))
     assert len(data) < LARGEST, len(data)

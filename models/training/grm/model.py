@@ -30,6 +30,13 @@ def train_tokenizer(texts, size):
     return tokenizer
 
 
+def tokenizer_at(path, rows, size):
+    """The tokenizer that is kept there; if there is none, one made of the examples to learn from."""
+    if not path.exists():
+        train_tokenizer([r["pra"] + r["reflection"] for r in rows if r["split"] == "train"], size).save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
 class Config:
     """Sizes. `tokens` is the longest text with its reflection."""
 
@@ -150,6 +157,14 @@ class Decoder(nn.Module):
             x, kv = block.after(x, at, past[:, 2 * i:2 * i + 2], own[:, 2 * i:2 * i + 2])
             added.append(kv)
         return self.logits(self.norm(x[:, 0])), torch.cat(added, dim=1)
+
+
+def restored(path):
+    """The model of a saved run, on the processor or wherever tensors go by default, and all that was saved."""
+    state = torch.load(path, weights_only=False, map_location="cpu")
+    model = Decoder(Config(**state["config"]))
+    model.load_state_dict(state["model"])
+    return model.eval(), state
 
 
 def causal(rows, new, old_mask=None):

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from losses import LONGEST, first_probabilities
-from model import MASKED, Config, Decoder, pad
+from model import MASKED, pad, restored
 
 PRECISION = 0.90
 
@@ -189,11 +189,9 @@ def write(out, data, args):
     written = out / "report.json"
     found = json.loads(written.read_text("utf-8")) if written.exists() else {}
     for path in sorted(out.glob("*.pt")):
-        state = torch.load(path, weights_only=False)
+        model, state = restored(path)
         if found.get(path.stem, {}).get("steps") == state["steps"]:
             continue
-        model = Decoder(Config(**state["config"]))
-        model.load_state_dict(state["model"])
         found[path.stem] = {"steps": state["steps"], "seen": state["seen"], "seconds": state["seconds"]} | measure(model, data, args.decode, args.corrupted)
         for group in ("real", "weak", "corrupted", "fast_and_slow"):
             print(path.stem, group, json.dumps(found[path.stem].get(group)), flush=True)

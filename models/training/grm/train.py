@@ -12,15 +12,16 @@ import time
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import embeddings
 import report
+# Before `data`, which puts the folder of the judges' training first, where there is another module of this name.
+from export import as_shipped, check, graph, read_back
 from data import few
 from losses import FIRST, LONGEST, MORE, UNTOLD, Ids, columns, first_token_loss, group_loss, supervised_loss, warm_up_loss, without_problem
-from model import Config, Decoder, train_tokenizer
+from model import Config, Decoder, restored, tokenizer_at
 from muon import Muon
 
 SMOKE_SECONDS = 180
@@ -34,11 +35,7 @@ class Data:
 
     def __init__(self, path, tokenizer_path, vocabulary, tokens):
         rows = [json.loads(line) for line in open(path, encoding="utf-8")]
-        if not tokenizer_path.exists():
-            train = [r for r in rows if r["split"] == "train"]
-            tokenizer = train_tokenizer([r["pra"] + r["reflection"] for r in train], vocabulary)
-            tokenizer.save(str(tokenizer_path))
-        self.tokenizer = Tokenizer.from_file(str(tokenizer_path))
+        self.tokenizer = tokenizer_at(tokenizer_path, rows, vocabulary)
         self.ids = Ids(self.tokenizer)
         for key in ("pra", "reflection"):
             for row, encoded in zip(rows, self.tokenizer.encode_batch([r[key] for r in rows])):
@@ -80,8 +77,7 @@ class Run:
         if path.exists():
             self.load(path)
         elif args.from_shipped:
-            import export
-            shipped = export.read_back((args.from_shipped / "decoder.onnx").read_bytes(), config)
+            shipped = read_back((args.from_shipped / "decoder.onnx").read_bytes(), config)
             self.model.load_state_dict(shipped.state_dict())
 
     def load(self, path, fresh=False):
@@ -239,13 +235,12 @@ def main():
 
 def exported(path):
     """Whether the file that would ship computes what the model does, and is read back as it was written; it asserts."""
-    import export
-    state = torch.load(path, weights_only=False)
-    model = Decoder(Config(**state["config"])).eval()
-    model.load_state_dict(state["model"])
-    data, shipped = export.graph(model), export.as_shipped(model)
-    export.check(data, shipped)
-    again = export.read_back(data, model.c).state_dict()
+    # Graphs are made and run on the processor.
+    torch.set_default_device("cpu")
+    model, _ = restored(path)
+    data, shipped = graph(model), as_shipped(model)
+    check(data, shipped)
+    again = read_back(data, model.c).state_dict()
     assert all(torch.allclose(value, again[name], atol=1e-6) for name, value in shipped.state_dict().items()), "not read back as written"
 
 

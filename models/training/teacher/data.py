@@ -14,7 +14,6 @@ from tasks import TEXT_TASKS as TASKS
 
 LONGEST = 1280
 LABELLED = ("public", "authored")
-CONTRASTS = Path(__file__).resolve().parent.parent / "data" / contrasts.NAME / "items.jsonl"
 
 
 def read_questions(folder, labelled=LABELLED, unlabelled=()):
@@ -32,7 +31,7 @@ def read_questions(folder, labelled=LABELLED, unlabelled=()):
                     q |= {head.name: None for head in task.heads}
                 found[task.name].append(q)
     if (folder / contrasts.NAME / "supports.ndjson").exists():
-        found["supports"] += contrasts.questions(CONTRASTS, folder / contrasts.NAME)
+        found["supports"] += contrasts.questions(contrasts.ITEMS, folder / contrasts.NAME)
     return found
 
 
