@@ -216,16 +216,17 @@ fn drift(samples: &[Sample], reference: &Reference) -> Vec<Drift> {
     let compare = |name: &str, before: &[u64], own: &[&Sample]| {
         let now = reference.count(own.iter().copied());
         let (psi, p) = psi(before, &now);
+        let known = labelled(own.iter().copied());
         let auto: Vec<&&Sample> = own.iter().filter(|s| s.auto).collect();
-        let known = |right: bool| auto.iter().filter(|s| s.right.is_some_and(|r| r || !right)).count() as u64;
+        let count = |holds: &dyn Fn(&Sample) -> bool| auto.iter().filter(|s| holds(s)).count() as u64;
         Drift {
             group: name.to_owned(),
             cases: now.iter().sum(),
             psi,
             p,
-            reliability: together(own),
+            reliability: (!known.is_empty()).then(|| bin(&known)),
             auto: auto.len() as u64,
-            auto_right: (known(true), known(false)),
+            auto_right: (count(&|s| s.right == Some(true)), count(&|s| s.right.is_some())),
         }
     };
     let all: Vec<&Sample> = samples.iter().collect();
@@ -238,37 +239,31 @@ fn drift(samples: &[Sample], reference: &Reference) -> Vec<Drift> {
     std::iter::once(compare("all", &reference.all, &all)).chain(by_scene).chain(by_rules).collect()
 }
 
-/// Mean score and right ones of those that are labelled.
-fn together(own: &[&Sample]) -> Option<Bin> {
-    let known: Vec<(f64, bool)> = own.iter().filter_map(|s| Some((s.score?.as_f64(), s.right?))).collect();
-    let cases = known.len();
-    (cases > 0).then(|| Bin {
-        score: known.iter().map(|k| k.0).sum::<f64>() / cases as f64,
-        cases: cases as u64,
-        right: known.iter().filter(|k| k.1).count() as u64,
-    })
-}
-
-fn labelled(samples: &[Sample]) -> Vec<(f64, bool, bool)> {
+/// Score, whether right and whether certain, of those whose answer is known; from high scores to low.
+fn labelled<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<(f64, bool, bool)> {
     let mut out: Vec<(f64, bool, bool)> =
-        samples.iter().filter_map(|s| Some((s.score?.as_f64(), s.right?, s.certain))).collect();
+        samples.filter_map(|s| Some((s.score?.as_f64(), s.right?, s.certain))).collect();
     out.sort_by(|a, b| b.0.total_cmp(&a.0));
     out
 }
 
 fn reliability(samples: &[Sample]) -> Vec<Bin> {
-    let all = labelled(samples);
+    let all = labelled(samples.iter());
     let size = all.len().div_ceil(BINS).max(1);
-    let bin = |own: &[(f64, bool, bool)]| Bin {
-        score: own.iter().map(|s| s.0).sum::<f64>() / own.len() as f64,
-        cases: own.len() as u64,
-        right: own.iter().filter(|s| s.1).count() as u64,
-    };
     all.chunks(size).map(bin).collect()
 }
 
+/// The bin of labelled decisions, of which there is at least one.
+fn bin(own: &[(f64, bool, bool)]) -> Bin {
+    Bin {
+        score: own.iter().map(|s| s.0).sum::<f64>() / own.len() as f64,
+        cases: own.len() as u64,
+        right: own.iter().filter(|s| s.1).count() as u64,
+    }
+}
+
 fn coverage(samples: &[Sample]) -> Vec<Point> {
-    let all = labelled(samples);
+    let all = labelled(samples.iter());
     let (total, certain) = (all.len() as f64, all.into_iter().filter(|s| s.2));
     let (mut kept, mut wrong) = (0_u32, 0_u32);
     let mut points: Vec<(f64, Point)> = Vec::new();

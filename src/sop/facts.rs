@@ -79,6 +79,11 @@ impl Sufficiency {
             Self::NotRequired => 3,
         }
     }
+
+    /// The one with this index.
+    pub fn at(index: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.index() == index)
+    }
 }
 
 impl FromStr for Sufficiency {
@@ -215,9 +220,7 @@ pub fn format_value(ty: Type, value: i64) -> String {
         }
         Type::Duration => format_duration(value),
         Type::Bool => (value != 0).to_string(),
-        Type::Sufficiency => {
-            Sufficiency::ALL.into_iter().find(|s| s.index() == value).map_or("?", Sufficiency::as_str).to_owned()
-        }
+        Type::Sufficiency => Sufficiency::at(value).map_or("?", Sufficiency::as_str).to_owned(),
         Type::Int | Type::Text => value.to_string(),
     }
 }

@@ -13,9 +13,6 @@ use serde_json::{Value, json};
 
 use super::second_pass::{MODELS, TEXTS, questions};
 
-/// What a server does with a request, by the request's number from nought.
-type Reply = fn(usize) -> (u16, Duration);
-
 /// A server on this machine that answers as it is told, and counts.
 struct Server {
     url: String,
@@ -24,7 +21,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(reply: Reply) -> Server {
+    /// `reply` gives status and pause by the request's number from nought.
+    fn start(reply: impl Fn(usize) -> (u16, Duration) + Send + Sync + 'static) -> Server {
+        let reply = Arc::new(reply);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let [asked, at_once, most_at_once] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
@@ -32,6 +31,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (asked, at_once, most) = (asked.clone(), at_once.clone(), most_at_once.clone());
+                let reply = reply.clone();
                 thread::spawn(move || {
                     let stream = stream.unwrap();
                     while let Some(body) = request(&stream) {
@@ -51,13 +51,17 @@ impl Server {
     fn judge(&self, more: Value) -> Judge {
         let mut endpoint = json!({ "url": self.url, "model": "told", "retries": 2, "timeout_seconds": 20 });
         endpoint.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let endpoint = Some(serde_json::from_value(endpoint).unwrap());
-        Judge::open(MODELS.path(), &JudgeConfig { endpoint, ..JudgeConfig::default() }).unwrap()
+        judge(endpoint)
     }
 
     fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
+}
+
+fn judge(endpoint: Value) -> Judge {
+    let endpoint = Some(serde_json::from_value(endpoint).unwrap());
+    Judge::open(MODELS.path(), &JudgeConfig { endpoint, ..JudgeConfig::default() }).unwrap()
 }
 
 /// The body of the next request on a connection; none when the other side has gone.
@@ -108,12 +112,7 @@ fn a_failure_that_may_pass_is_asked_again_and_one_that_will_not_is_not() {
     assert_eq!(answers[0].said.as_ref().unwrap().response_sha256.as_ref().unwrap().len(), 64);
 
     for (status, times) in [(503, 3), (429, 3), (400, 1), (401, 1)] {
-        let server = match status {
-            503 => Server::start(|_| (503, Duration::ZERO)),
-            429 => Server::start(|_| (429, Duration::ZERO)),
-            400 => Server::start(|_| (400, Duration::ZERO)),
-            _ => Server::start(|_| (401, Duration::ZERO)),
-        };
+        let server = Server::start(move |_| (status, Duration::ZERO));
         let error = server.judge(json!({})).answer(&questions(Task::Verify, &TEXTS[..1])).unwrap_err();
         assert!(matches!(&error, JudgeError::Server { reason } if reason.contains(&status.to_string())), "{error}");
         assert_eq!(server.asked(), times, "{status}");
@@ -168,9 +167,7 @@ fn a_server_is_scored_by_its_log_probabilities() {
         return;
     };
     let model = std::env::var("PRAETOR_TEST_ENDPOINT_MODEL").unwrap_or_else(|_| "test".to_owned());
-    let endpoint = serde_json::from_value(json!({ "url": url, "model": model, "timeout_seconds": 300 }));
-    let config = JudgeConfig { endpoint: Some(endpoint.unwrap()), ..JudgeConfig::default() };
-    let judge = Judge::open(MODELS.path(), &config).unwrap();
+    let judge = judge(json!({ "url": url, "model": model, "timeout_seconds": 300 }));
     assert!(judge.second_pass().unwrap().model.starts_with(&model));
     let questions = questions(Task::Verify, &TEXTS[..3]);
     let answers = judge.answer(&questions).unwrap();
@@ -188,9 +185,7 @@ fn a_server_is_scored_by_its_log_probabilities() {
 /// Nobody listens there: it is asked again, and then that is an error and no verdict.
 #[test]
 fn a_server_that_is_not_there_is_an_error() {
-    let endpoint = json!({ "url": "http://127.0.0.1:9/v1", "model": "none", "retries": 1, "timeout_seconds": 2 });
-    let endpoint = Some(serde_json::from_value(endpoint).unwrap());
-    let judge = Judge::open(MODELS.path(), &JudgeConfig { endpoint, ..JudgeConfig::default() }).unwrap();
+    let judge = judge(json!({ "url": "http://127.0.0.1:9/v1", "model": "none", "retries": 1, "timeout_seconds": 2 }));
     let error = judge.answer(&questions(Task::Verify, &TEXTS[..1])).unwrap_err();
     assert!(matches!(error, JudgeError::Server { .. }), "{error}");
 }

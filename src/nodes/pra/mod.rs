@@ -15,6 +15,7 @@ mod reasoning;
 
 use sha2::{Digest, Sha256};
 
+use super::remedy::facts;
 use super::text::seen;
 use super::{Findings, NodeError};
 use crate::case::{Case, Party};
@@ -70,9 +71,10 @@ impl Pra {
 /// Renders what the nodes found of a case in at most `limit` characters ([`LEAST`] or more). All nodes up to the remedy
 /// must have run.
 pub fn render(case: &Case, findings: &Findings, book: &RuleBook, limit: usize) -> Result<Pra, NodeError> {
+    let found = facts(case, findings, false)?;
     let mut parts = problem::parts(case, findings, book)?;
-    parts.extend(reasoning::parts(case, findings, book)?);
-    parts.push(answer::part(case, findings, book)?);
+    parts.extend(reasoning::parts(case, findings, &found, book)?);
+    parts.push(answer::part(findings, &found, book)?);
     Ok(budget::fit(parts, limit.max(LEAST)))
 }
 

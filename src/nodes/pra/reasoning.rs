@@ -1,7 +1,6 @@
 //! R: what each node found, with how sure it was, in the order the nodes ran.
 
 use super::super::facts::sop_in;
-use super::super::remedy::facts;
 use super::super::{
     EvidenceFinding, Findings, LabelFinding, Measured, NodeError, NodeId, PartyVerdict, PolicyFinding,
     TimelinessFinding, Verdict,
@@ -10,15 +9,14 @@ use super::{Part, Worth, data, party, span, step};
 use crate::case::Case;
 use crate::judge::Probability;
 use crate::sop::duration::IntervalSet;
-use crate::sop::expr::Expr;
 use crate::sop::facts::{Fact, Facts, Sufficiency, format_value};
-use crate::sop::{Anchor, Measure, RuleBook, Sop};
+use crate::sop::{Anchor, RuleBook, Sop};
 
 /// The most findings on items that are told one by one.
 const MOST: usize = 24;
 
 /// The lines of R.
-pub(super) fn parts(case: &Case, findings: &Findings, book: &RuleBook) -> Result<Vec<Part>, NodeError> {
+pub(super) fn parts(case: &Case, findings: &Findings, found: &Facts, book: &RuleBook) -> Result<Vec<Part>, NodeError> {
     let label = Findings::required(&findings.label, NodeId::Label)?;
     let policy = Findings::required(&findings.policy, NodeId::Policy)?;
     let timeliness = Findings::required(&findings.timeliness, NodeId::Timeliness)?;
@@ -40,9 +38,8 @@ pub(super) fn parts(case: &Case, findings: &Findings, book: &RuleBook) -> Result
         parts.push(kept(proof(name, verdict, sop)));
     }
     parts.extend(measure.measures.iter().map(|m| kept(measured(m))));
-    let found = facts(case, findings, false)?;
     let row =
-        remedy.proposal.row.map_or_else(|| "无行可依".to_owned(), |row| format!("第{row}行{}", read(sop, row, &found)));
+        remedy.proposal.row.map_or_else(|| "无行可依".to_owned(), |row| format!("第{row}行{}", read(sop, row, found)));
     let mut decided = format!("[决策]{row}；{}", doubt(remedy.certain));
     for fact in remedy.depends_on.iter().take(6) {
         decided += &format!("；取决于{}", fact_name(fact));
@@ -157,29 +154,28 @@ fn read(sop: Option<&Sop>, row: usize, found: &Facts) -> String {
         (!fact.domain().within(set)).then(|| format!("{name}{says}而{value}"))
     };
     let cells: Vec<String> = columns.iter().zip(cells).filter_map(cell).collect();
-    let amounts = format!("退款按{} 赔付按{}", formula(&outcome.refund), formula(&outcome.compensation));
+    let amounts =
+        format!("退款按{} 赔付按{}", formula(&outcome.refund.canonical()), formula(&outcome.compensation.canonical()));
     format!("（{}）{}", data(&cells.join("，"), 120), data(&amounts, 100))
 }
 
 /// A fact's value as the other lines tell it.
 fn told(fact: &Fact, value: i64) -> String {
     match fact {
-        Fact::Buyer | Fact::Seller => {
-            Sufficiency::ALL.into_iter().find(|s| s.index() == value).map_or("不明", sufficiency).to_owned()
-        }
+        Fact::Buyer | Fact::Seller => Sufficiency::at(value).map_or("不明", sufficiency).to_owned(),
         Fact::Elapsed | Fact::ShipPromise => span(value),
         fact => fact.format_value(value),
     }
 }
 
-/// How an amount is worked out, with the names that the other lines use.
-fn formula(amount: &Expr) -> String {
-    let canonical = amount.canonical().replace("fen(0)", "0");
-    let mut text = String::new();
-    let mut rest = canonical.as_str();
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_alphabetic() && c != '_').unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end.max(1).min(rest.len()));
+/// How an amount is worked out, from its canonical text, with the names that the other lines use.
+fn formula(canonical: &str) -> String {
+    let canonical = canonical.replace("fen(0)", "0");
+    let in_word = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let (mut text, mut rest) = (String::new(), canonical.as_str());
+    while let Some(first) = rest.chars().next() {
+        let end = if in_word(first) { rest.find(|c| !in_word(c)).unwrap_or(rest.len()) } else { first.len_utf8() };
+        let (word, after) = rest.split_at(end);
         match word {
             "percent" => text += "百分数",
             "clamp" => text += "限于",
@@ -198,20 +194,11 @@ fn formula(amount: &Expr) -> String {
 fn measured(m: &Measured) -> String {
     let value = m.value.map_or_else(|| "案卷未载".to_owned(), |v| format_value(m.id.fact().ty(), v));
     let words = m.span.as_ref().map_or_else(String::new, |s| format!("（“{}”）", data(&s.text, 24)));
-    format!("[度量]{}{value}{words}{} {}", measure_name(m.id), step(m.probability), doubt(m.certain))
-}
-
-fn measure_name(measure: Measure) -> &'static str {
-    match measure {
-        Measure::SeverityRatio => "受损比例",
-        Measure::MissingCount => "缺少件数",
-        Measure::ReceiptAmount => "票据金额",
-        Measure::PriceDiff => "差价",
-    }
+    format!("[度量]{}{value}{words}{} {}", fact_name(&m.id.fact().to_string()), step(m.probability), doubt(m.certain))
 }
 
 /// A fact's name; one of an open set as it is.
-fn fact_name(fact: &str) -> String {
+pub(super) fn fact_name(fact: &str) -> String {
     let known = match fact {
         "elapsed" => "用时",
         "buyer" => "买家举证",
@@ -249,5 +236,28 @@ fn sufficiency(s: Sufficiency) -> &'static str {
         Sufficiency::Insufficient => "不充分",
         Sufficiency::None => "未举证",
         Sufficiency::NotRequired => "无需举证",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::formula;
+
+    #[test]
+    fn a_formula_is_told_with_the_names_of_the_other_lines() {
+        for (canonical, told) in [
+            ("fen(0)", "0"),
+            ("goods_total", "货款"),
+            ("tier(goods_total, severity_ratio)", "分档(货款, 受损比例)"),
+            ("(unit_price * missing_count)", "(单价 * 缺少件数)"),
+            ("clamp(percent(total, 10), 5.00, 100.00)", "限于(百分数(实付, 10), 5.00, 100.00)"),
+            // A platform may name its services as it likes.
+            (
+                "(service(\"假一赔三\") ? max(deposit, yuan(3)) : fen(0))",
+                "(承诺(\"假一赔三\") ? 取大(定金, 元(3)) : 0)",
+            ),
+        ] {
+            assert_eq!(formula(canonical), told);
+        }
     }
 }
