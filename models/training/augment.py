@@ -1,7 +1,9 @@
 """Makes variants of cases: `augment.py TICKETS GOLD --out DIR [--copies N] [--kinds …]`. Seeded; the same input gives the same files.
 
-A variant keeps its case's gold, but for what a change alters by design: evidence swapped in from another case is
-`unrelated`, evidence whose waybill is another's is `wrong_order`. Questions are rendered from the variants by the program,
+A variant keeps its case's gold, but for what a change alters by design: evidence swapped in from a case about something
+else is `unrelated`, evidence whose waybill is another's or that is another order's is `wrong_order`, an amount edited
+everywhere is another quantity with another remedy. What follows from an item, a party's verdict and the remedy, is not worked
+out anew: variants are for questions, not for whole decisions. Questions are rendered from the variants by the program,
 as from any case. A variant's id is its case's with `~` and a number, so it stays in its case's fold and is held out with it.
 """
 import argparse
@@ -62,6 +64,57 @@ def waybill(ticket, gold, rng, others):
     return True
 
 
+def foreign(ticket, gold, rng, others):
+    """Puts what met the same requirement in another case, with that order's waybill, in the place of a valid item."""
+    items = gold["evidence"]["items"]
+    valid = [e for e in ticket["evidence"] if items[e["evidence_id"]]["valid"]]
+    if not valid:
+        return False
+    item = rng.choice(valid)
+    wanted = items[item["evidence_id"]]
+    fitting = [e for other, other_gold in others if other_gold["sop"] == gold["sop"] and other["ticket_id"] != ticket["ticket_id"]
+               and kin(other["ticket_id"]) == kin(ticket["ticket_id"]) for e in other["evidence"]
+               if e["kind"] == item["kind"] and other_gold["evidence"]["items"][e["evidence_id"]]["requirement"] == wanted["requirement"]
+               and other_gold["evidence"]["items"][e["evidence_id"]]["valid"] and WAYBILL.search(e["content"])]
+    if not fitting:
+        return False
+    item["content"] = rng.choice(fitting)["content"]
+    wanted["valid"], wanted["defect"] = False, "wrong_order"
+    return True
+
+
+def amounts(ticket, gold, rng, others):
+    """Another amount on the receipts or between the prices, the same everywhere; the remedy follows where it pays it."""
+    for kind in ("receipt_amount", "price_diff"):
+        old = gold["quantities"].get(kind)
+        if old is None:
+            continue
+        written = re.compile(rf"(?<![0-9.]){re.escape(f'{float(old):.2f}')}(?![0-9])")
+        new = f"{float(old) * rng.uniform(0.9, 1.1):.2f}"
+        holders = [(ticket["claim"], "statement")] + [(m, "text") for m in ticket["dialogue"]] + [(e, "content") for e in ticket["evidence"]]
+        if not any(written.search(holder[key]) for holder, key in holders):
+            return False
+        for holder, key in holders:
+            holder[key] = written.sub(new, holder[key])
+        for paid in ("refund", "compensation"):
+            if gold["remedy"][paid] == old:
+                gold["remedy"][paid] = new
+        gold["quantities"][kind] = new
+        return True
+    return False
+
+
+def speakers(ticket, gold, rng, others):
+    """One message after the first report stands under the other party's name."""
+    first = gold["first_report"]["index"]
+    later = ticket["dialogue"][first + 1:] if first is not None else []
+    if not later or gold["settles"]:
+        return False
+    message = rng.choice(later)
+    message["from"] = "seller" if message["from"] == "buyer" else "buyer"
+    return True
+
+
 def ocr(ticket, gold, rng, others):
     """Misread and lost characters in contents, as of a poor scan; waybills stay, for a number decides."""
     def noisy(text):
@@ -112,7 +165,7 @@ def kin(ticket_id):
     return int(digest[:8], 16) % 5, ticket_id.startswith("PA") and int(digest[8:16], 16) % 10 == 0
 
 
-KINDS = {f.__name__: f for f in (turns, swap, waybill, ocr, speech, width)}
+KINDS = {f.__name__: f for f in (turns, swap, waybill, foreign, amounts, speakers, ocr, speech, width)}
 
 
 def main():

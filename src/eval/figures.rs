@@ -44,8 +44,8 @@ pub struct Figures {
     pub auto: Rate,
     /// Right remedies among those.
     pub auto_right: Rate,
-    /// Cases whose SOP is the first candidate, and among the first three.
-    pub retrieval: [Rate; 2],
+    /// Cases whose SOP is the first candidate, among the first three, and among the first five.
+    pub retrieval: [Rate; 3],
 }
 
 impl Figures {
@@ -74,7 +74,7 @@ impl Figures {
             verification_recall: [recall_at_precision(&first, FLOOR), recall_at_precision(&second, FLOOR)],
             auto,
             auto_right: Rate { right: rate(&|m| m.auto && exact(m)).right, of: auto.right },
-            retrieval: [1, 3].map(|k| rate(&|m| m.sop_rank.is_some_and(|rank| rank < k))),
+            retrieval: [1, 3, 5].map(|k| rate(&|m| m.sop_rank.is_some_and(|rank| rank < k))),
         }
     }
 
@@ -86,6 +86,7 @@ impl Figures {
             ("measure", self.measures),
             ("sop_recall_at_1", self.retrieval[0]),
             ("sop_recall_at_3", self.retrieval[1]),
+            ("sop_recall_at_5", self.retrieval[2]),
             ("auto_share", self.auto),
             ("auto_precision", self.auto_right),
         ]);

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::facts::sop_of;
-use super::text::{self, OtherOrder};
+use super::text::{self, Comparison, OtherOrder};
 use super::{Finding, Findings, Node, NodeError, NodeId, Rules, head};
 use crate::case::{Case, Evidence as CaseItem, Party};
 use crate::judge::{Answer, Distribution, Probability, Question, Task};
@@ -36,6 +36,8 @@ pub struct Item {
     pub defect: Option<String>,
     /// That `valid` is right.
     pub probability: Probability,
+    /// The numbers, days and amounts that it shows and how they compare with the case's.
+    pub compared: Vec<Comparison>,
     /// The number of another parcel or order that it shows: with one, it meets nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other_order: Option<OtherOrder>,
@@ -217,6 +219,7 @@ fn judge_item(case: &Case, item: &CaseItem, asked: &[(&Requirement, &Distributio
         valid,
         defect,
         probability: super::probability(if valid { p_valid } else { 1.0 - p_valid }),
+        compared: text::comparisons(case, item),
         other_order,
         late_by_seconds: late,
         certain: readings.len() == 1,
@@ -306,6 +309,7 @@ mod tests {
             valid: false,
             defect: None,
             probability: Probability::ONE,
+            compared: Vec::new(),
             other_order: None,
             late_by_seconds: None,
             certain: readings.len() == 1,

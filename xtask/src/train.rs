@@ -14,8 +14,10 @@ use crate::step::Steps;
 const REQUIREMENTS: &str = "models/training/requirements.txt";
 const SCRIPT: &str = "models/training/train.py";
 const TEACHER_SCRIPT: &str = "models/training/teacher/run.py";
+const DATA_SCRIPT: &str = "models/training/data/authored/assemble.py";
 const REWARD_SCRIPT: &str = "models/training/grm/train.py";
 /// Names of the steps.
+const DATA: &str = "authored cases";
 const SMALL: &str = "small training run";
 const TEACHER: &str = "small teacher run";
 const REWARD: &str = "small reward model run";
@@ -41,11 +43,17 @@ fn prepare(ctx: &Ctx) -> Result<PathBuf> {
 pub(crate) fn smoke(ctx: &Ctx, steps: &mut Steps) {
     match prepare(ctx) {
         // The program that the tests have built, not another one with other features.
-        Ok(python) => drop(steps.run(SMALL, || {
-            let mut small = ctx.command(&python);
-            ctx::run(small.env("PRAETOR", ctx.target.join("debug/praetor")).args([SCRIPT, "--smoke"]))
-        })),
-        Err(error) => steps.skip(SMALL, &format!("{error:#}")),
+        Ok(python) => {
+            steps.run(DATA, || ctx::run(ctx.command(&python).args([DATA_SCRIPT, "--check"])));
+            steps.run(SMALL, || {
+                let mut small = ctx.command(&python);
+                ctx::run(small.env("PRAETOR", ctx.target.join("debug/praetor")).args([SCRIPT, "--smoke"]))
+            });
+        }
+        Err(error) => {
+            steps.skip(DATA, &format!("{error:#}"));
+            steps.skip(SMALL, &format!("{error:#}"));
+        }
     }
     if answers("python3", &["-c", "import torch, safetensors, onnxruntime, tokenizers, sklearn"]) {
         steps.run(TEACHER, || ctx::run(ctx.command("python3").args([TEACHER_SCRIPT, "--smoke"])));

@@ -16,7 +16,7 @@ LONGEST = 72
 CONTRADICTED = 0.25
 # Words that are blanked, lest cases be known by heart: of R and A a few; of P so many at most. In a share of the batches P is
 # left out, so that what R says of itself must do; so much shorter, they hold so many times as many examples.
-BLANK, MOST_BLANK, UNTOLD, MORE = 0.05, 0.5, 0.35, 2.5
+BLANK, MOST_BLANK, UNTOLD, MORE = 0.05, 0.5, 0.6, 2.5
 # In so many examples so many of the digits of R and A are blanked: they name the case too.
 NUMBERLESS, DIGITS = 0.5, 0.6
 # What A' is when R' is sampled: drawn from the model, the gold, or forced to either at random.

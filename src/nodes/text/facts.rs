@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use super::grams::{Grams, plain};
 use super::seen::{half_width, seen};
@@ -48,23 +48,37 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
 
 /// How the days in a text stand to the time of the order and of the submission: `impossible`, `before`, `within`, `after`.
 pub(super) fn days(text: &str, paid: Timestamp, submitted: Timestamp) -> BTreeSet<&'static str> {
+    placed_days(&seen(text), paid, submitted).into_iter().map(|(.., stands)| stands).collect()
+}
+
+/// The days in a text as it is seen, each with its place in characters and how it stands.
+pub(super) fn placed_days(text: &str, paid: Timestamp, submitted: Timestamp) -> Vec<(usize, usize, &'static str)> {
     let (paid, submitted) = (paid.datetime().date_naive(), submitted.datetime().date_naive());
-    let mut found = BTreeSet::new();
-    for day in DAY.captures_iter(&half_width(&seen(text))) {
+    let text = half_width(text);
+    let stands = |day: &Captures<'_>| {
         let number = |index| day.get(index).and_then(|part| part.as_str().parse::<u32>().ok());
         let year = number(1).map_or(paid.year(), |year| year as i32);
-        let (Some(month), Some(of_month)) = (number(2), number(3)) else { continue };
+        let date = NaiveDate::from_ymd_opt(year, number(2)?, number(3)?);
         // Without a year and 日 it may be any pair of numbers: 2-3, 12.5.
         let certain = day.get(1).is_some() || day.get(4).is_some_and(|part| !part.as_str().is_empty());
-        match NaiveDate::from_ymd_opt(year, month, of_month) {
-            None if certain => found.insert("impossible"),
-            Some(date) if certain && date < paid - TimeDelta::days(1) => found.insert("before"),
-            Some(date) if certain && date > submitted => found.insert("after"),
-            Some(_) if certain => found.insert("within"),
-            _ => false,
-        };
-    }
-    found
+        certain.then(|| match date {
+            None => "impossible",
+            Some(date) if date < paid - TimeDelta::days(1) => "before",
+            Some(date) if date > submitted => "after",
+            Some(_) => "within",
+        })
+    };
+    DAY.captures_iter(&text)
+        .filter_map(|day| {
+            let (stands, whole) = (stands(&day)?, day.get(0)?);
+            Some((place(&text, whole.start()), place(&text, whole.end()), stands))
+        })
+        .collect()
+}
+
+/// The place in characters of a place in bytes.
+pub(super) fn place(text: &str, byte: usize) -> usize {
+    text[..byte].chars().count()
 }
 
 /// Whether product codes (letters with digits: `72v32a`) of a text are also in another: `none`, `same`, `different`, `both`.

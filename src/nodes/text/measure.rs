@@ -1,10 +1,11 @@
 //! The values a measure may have, read from the case by rule, and the text of the question whether one of them is it.
 //! Rules only propose (every share, every pair of masses, every amount); the model says which of them is meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::compared::own_amount;
 use super::numbers::{Number, Quantity, ShareForm, numbers};
 use super::seen::{origin, seen};
 use super::{Layout, bucket};
@@ -143,15 +144,20 @@ impl Reading {
 /// The candidates for a measure, in order of reading; each value once a text and form.
 pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
     let texts = texts(case);
-    let order: Vec<Number> = order_numbers(case);
+    let order: Vec<Number> = order_numbers(case, kind);
     let mut readings = Vec::new();
+    let mut sums = Sums::default();
     for (field, text) in &texts {
-        let mut found = numbers(&seen(text));
+        let mut found = found_in(&seen(text), kind);
         found.truncate(MOST_NUMBERS);
         read(case, kind, *field, &found, &order, &mut readings);
+        sums.take(*field, by_buyer(case, *field), &found);
         if readings.len() > MOST_READINGS {
             break;
         }
+    }
+    if kind == MeasureKind::Receipt {
+        sums.propose(&mut readings);
     }
     let mut seen = BTreeSet::new();
     readings.retain(|r| seen.insert((r.value, r.field, r.form)));
@@ -160,9 +166,112 @@ pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
         .iter()
         .filter_map(|reading| {
             let text = texts.iter().find(|(field, _)| *field == reading.field)?.1;
-            Some(render(case, kind, reading, text, &order, &readings))
+            Some(render(case, kind, reading, text, &order, &readings, &sums))
         })
         .collect()
+}
+
+/// The numbers of a text. Where things are counted and not paid for, 三十块 may be thirty pieces.
+fn found_in(text: &str, kind: MeasureKind) -> Vec<Number> {
+    let mut found = numbers(text);
+    if matches!(kind, MeasureKind::Ratio | MeasureKind::Count) {
+        let chars: Vec<char> = text.chars().collect();
+        for number in &mut found {
+            if let Quantity::Money(fen) = number.quantity
+                && fen % 100 == 0
+                && chars.get(number.end - 1) == Some(&'块')
+            {
+                number.quantity = Quantity::Count(fen / 100, Some('块'));
+            }
+        }
+    }
+    found
+}
+
+/// What amounts make together: within one text, and over all that the buyer said or showed.
+#[derive(Debug, Default)]
+struct Sums {
+    /// Every amount named.
+    named: BTreeSet<i64>,
+    /// What a few amounts in a row make, with those amounts.
+    made: Vec<(i64, Vec<i64>)>,
+    /// What could be added up, each amount once: of a text, of the buyer's words, of what the buyer shows.
+    lists: BTreeMap<(u8, Field), Vec<(Field, Number, i64)>>,
+}
+
+/// So many amounts are added up at most.
+const MOST_ADDED: usize = 5;
+
+impl Sums {
+    /// Takes a text's amounts in.
+    fn take(&mut self, field: Field, by_buyer: bool, found: &[Number]) {
+        let amounts: Vec<(Number, i64)> = found
+            .iter()
+            .filter_map(|number| match number.quantity {
+                Quantity::Money(fen) if fen > 0 => Some((*number, fen)),
+                _ => None,
+            })
+            .collect();
+        self.named.extend(amounts.iter().map(|(_, fen)| *fen));
+        for start in 0..amounts.len() {
+            for end in start + 2..=amounts.len().min(start + MOST_ADDED) {
+                let some: Vec<i64> = amounts[start..end].iter().map(|(_, fen)| *fen).collect();
+                self.made.push((some.iter().fold(0, |sum, fen| sum.saturating_add(*fen)), some));
+            }
+        }
+        let together = match field {
+            Field::Claim | Field::Message(_) => (1, Field::Claim),
+            Field::Evidence(_) => (2, Field::Claim),
+        };
+        for list in [Some((0, field)), by_buyer.then_some(together)].into_iter().flatten() {
+            let list = self.lists.entry(list).or_default();
+            for &(number, fen) in &amounts {
+                if list.len() <= MOST_ADDED && !list.iter().any(|(_, _, known)| *known == fen) {
+                    list.push((field, number, fen));
+                }
+            }
+        }
+    }
+
+    /// Proposes what each list makes, where nobody has added it up.
+    fn propose(&self, out: &mut Vec<Reading>) {
+        for list in self.lists.values().filter(|list| (2..=MOST_ADDED).contains(&list.len())) {
+            let total = list.iter().fold(0_i64, |sum, (.., fen)| sum.saturating_add(*fen));
+            let (first, last) = (list[0], list[list.len() - 1]);
+            if list.iter().any(|(.., fen)| fen * 2 == total) {
+                continue;
+            }
+            let (first, second) = if first.0 == last.0 { (first.1, Some(last.1)) } else { (last.1, None) };
+            out.push(Reading {
+                value: Value::Amount(total),
+                field: last.0,
+                form: "sum",
+                first,
+                second,
+                with_order: false,
+            });
+        }
+    }
+
+    /// How an amount stands to the others: the `total` of some, a `part` of one that is named, or `none`.
+    fn part_of(&self, fen: i64) -> &'static str {
+        if self.made.iter().any(|(total, parts)| *total == fen && !parts.contains(&fen)) {
+            "total"
+        } else if self.made.iter().any(|(total, parts)| parts.contains(&fen) && self.named.contains(total)) {
+            "part"
+        } else {
+            "none"
+        }
+    }
+}
+
+fn by_buyer(case: &Case, field: Field) -> bool {
+    let party = match field {
+        Field::Claim => Some(Party::Buyer),
+        Field::Message(i) => case.dialogue.get(i).map(|m| m.from),
+        Field::Evidence(i) => case.evidence.get(i).map(|e| e.party),
+    };
+    party == Some(Party::Buyer)
 }
 
 /// The texts that values are read from: the claim, then the messages, then the evidence.
@@ -174,11 +283,11 @@ fn texts(case: &Case) -> Vec<(Field, &str)> {
 }
 
 /// What the order itself says of mass and number.
-fn order_numbers(case: &Case) -> Vec<Number> {
+fn order_numbers(case: &Case, kind: MeasureKind) -> Vec<Number> {
     let mut found = Vec::new();
     for item in &case.order.items {
-        found.extend(numbers(&seen(item.spec.as_deref().unwrap_or_default())));
-        found.extend(numbers(&seen(&item.title)));
+        found.extend(found_in(&seen(item.spec.as_deref().unwrap_or_default()), kind));
+        found.extend(found_in(&seen(&item.title), kind));
     }
     found.truncate(MOST_ORDERED);
     // Two boxes of 5 jin are 10 jin: what was ordered in all.
@@ -294,6 +403,7 @@ fn render(
     source: &str,
     order: &[Number],
     all: &[Reading],
+    sums: &Sums,
 ) -> Candidate {
     let chars: Vec<char> = seen(source).chars().collect();
     let cut = |from: usize, to: usize| chars[from.min(chars.len())..to.min(chars.len())].iter().collect::<String>();
@@ -319,6 +429,9 @@ fn render(
     text.fact("unit", unit(reading, order));
     add_value_facts(&mut text, case, reading);
     add_agreement_facts(&mut text, reading, all);
+    if let Value::Amount(fen) = reading.value {
+        text.fact("sum", sums.part_of(fen));
+    }
 
     text.segment("[NUMBER]", &cut(first.start, first.end), 24);
     text.segment("[SECOND]", &second.map_or(String::new(), |n| cut(n.start, n.end)), 24);
@@ -378,14 +491,7 @@ fn add_value_facts(text: &mut Layout, case: &Case, reading: &Reading) {
         }
         Value::Amount(fen) => {
             let order = &case.order;
-            let named = [
-                (Some(order.total.as_i64()), "total"),
-                (Some(order.goods_total().as_i64()), "goods"),
-                (order.items.first().map(|item| item.unit_price.as_i64()), "unit_price"),
-                (Some(order.freight.as_i64()), "freight"),
-                (order.deposit.map(|deposit| deposit.as_i64()), "deposit"),
-            ];
-            let name = named.into_iter().find(|(amount, _)| *amount == Some(fen)).map_or("none", |(_, name)| name);
+            let name = own_amount(order, fen).unwrap_or("none");
             text.fact("equals", name);
             let total = order.total.as_i64().max(1);
             text.fact("size", &bucket(fen.saturating_mul(100) / total, &[2, 5, 10, 20, 40, 70, 99, 150]));
@@ -461,6 +567,32 @@ mod tests {
     #[test]
     fn a_count_is_what_is_written_or_what_it_leaves_of_the_order() {
         assert_eq!(values(&case("只收到1盒", "一盒", 3), MeasureKind::Count), [Value::Count(1), Value::Count(2)]);
+    }
+
+    #[test]
+    fn pieces_may_be_called_kuai() {
+        assert!(values(&case("三十块里22块塌了", "30块/箱", 1), MeasureKind::Ratio).contains(&Value::Ratio(7_333)));
+    }
+
+    #[test]
+    fn amounts_are_added_up_where_nobody_did() {
+        let amount = |found: &[Value], fen| found.contains(&Value::Amount(fen));
+        let found = values(&case("挂号18.90元，药膏70元，寄回12块", "", 1), MeasureKind::Receipt);
+        assert!(amount(&found, 10_090) && !amount(&found, 8_890));
+        let stated = case("挂号18.90元，药膏70元，共88.90元", "", 1);
+        let sums: Vec<&str> = candidates(&stated, MeasureKind::Receipt)
+            .iter()
+            .map(|c| {
+                if c.text.contains("[F:sum=total]") {
+                    "total"
+                } else if c.text.contains("[F:sum=part]") {
+                    "part"
+                } else {
+                    "none"
+                }
+            })
+            .collect();
+        assert_eq!(sums, ["part", "part", "total"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod absent;
 mod classify;
+mod compared;
 mod facts;
 mod first_report;
 mod goods;
@@ -23,6 +24,7 @@ mod seen;
 mod supports;
 
 pub use classify::classify;
+pub use compared::{Comparison, comparisons};
 pub use first_report::first_report;
 pub use measure::{Candidate, Field, MeasureKind, Span, Value, candidates};
 pub use parcel::{OtherOrder, other_order};

@@ -36,7 +36,7 @@ pub(super) enum ShareForm {
 const LARGEST: i64 = 100_000_000_000;
 /// Measure words that count things one can receive, miss or find spoiled.
 const COUNTERS: &str =
-    "个個只隻枚条颗粒袋盒罐瓶支件册箱片根头尾套把副双本包份朵株盆棵桶张台部块卷提串对杯块顶块枝匹盏组节筐篮";
+    "个個只隻枚条颗粒袋盒罐瓶支件册箱片根头尾套把副双本包份朵株盆棵桶张台部块卷提串对杯顶枝匹盏组节筐篮床方辆架幅扇";
 /// Words that say all of it is meant.
 const ALL: [&str; 14] = [
     "全烂",
@@ -55,7 +55,9 @@ const ALL: [&str; 14] = [
     "全臭",
 ];
 /// Words that say half of it is meant.
-const HALF: [&str; 4] = ["一半", "半数", "一多半", "一大半"];
+const HALF: [&str; 9] = ["一半", "半数", "一多半", "一大半", "半箱", "半盒", "半袋", "半筐", "半包"];
+/// What stands before 俩 and 仨 when they count people.
+const PEOPLE: &str = "们咱你我他她您妻女子爷娘姐妹兄弟俺";
 
 /// The quantities of a text, in order; none overlaps another.
 pub(super) fn numbers(text: &str) -> Vec<Number> {
@@ -191,9 +193,22 @@ fn mass(chars: &[char], milli: i64, end: usize) -> Option<(Quantity, usize)> {
         if chars.get(after) == Some(&'半') {
             milligrams += 25_000;
             after += 1;
+        } else {
+            let (tenths, end) = last_tenths(chars, after);
+            (milligrams, after) = (milligrams + tenths * 5, end);
         }
+    } else if word == "斤" || word == "两" {
+        let (tenths, end) = last_tenths(chars, after);
+        (milligrams, after) = (milligrams + tenths * unit / 10_000, end);
     }
     Some((Quantity::Mass(milligrams), after))
+}
+
+/// A digit after 斤 or 两 that counts tenths of it (七两五, 四斤八), in thousandths; it must end the number.
+fn last_tenths(chars: &[char], at: usize) -> (i64, usize) {
+    let (tenths, end) = tail(chars, at);
+    let ends = chars.get(end).is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '/' | '-' | '%' | ':'));
+    if ends { (tenths, end) } else { (0, at) }
 }
 
 fn money(chars: &[char], milli: i64, end: usize) -> Option<(Quantity, usize)> {
@@ -237,6 +252,9 @@ fn count(chars: &[char], at: usize, milli: i64, end: usize) -> Option<(Quantity,
     }
     if milli % 1_000 != 0 {
         return None;
+    }
+    if matches!(written, ['俩' | '仨']) && !PEOPLE.contains(before) {
+        return Some((Quantity::Count(milli / 1_000, Some('个')), end));
     }
     let arabic = written.iter().all(char::is_ascii_digit);
     if COUNTERS.contains(next) && !(next == '个' && matches!(chars.get(end + 1), Some('月' | '小' | '工'))) {
@@ -400,6 +418,14 @@ mod tests {
             [Mass(2_250_000), Mass(2_250_000), Mass(300_000), Mass(400_000)]
         );
         assert_eq!(read("半斤，五斤半，一公斤"), [Mass(250_000), Mass(2_750_000), Mass(1_000_000)]);
+        assert_eq!(
+            read("4斤7两5，三斤六两八；9斤8两4。只有四斤八"),
+            [Mass(2_375_000), Mass(1_840_000), Mass(4_920_000), Mass(2_400_000)]
+        );
+        assert_eq!(
+            read("7两5！三两六个，5斤2盒"),
+            [Mass(375_000), Mass(150_000), Count(6, Some('个')), Mass(2_500_000), Count(2, Some('盒'))]
+        );
     }
 
     #[test]
@@ -425,5 +451,9 @@ mod tests {
         );
         assert_eq!(read("2026-05-13 17:40，5月6号，SF963387，KD-3309，48V20A，三个月，141.9欸"), []);
         assert_eq!(read("十二个石榴，二十三枚"), [Count(12, Some('个')), Count(23, Some('枚'))]);
+        assert_eq!(
+            read("二十五只坏俩，我们俩数的；三床被"),
+            [Count(25, Some('只')), Count(2, Some('个')), Count(3, Some('床'))]
+        );
     }
 }

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Match, Regex};
 use serde::Serialize;
 
 use super::Layout;
-use super::facts::pattern;
+use super::facts::{pattern, place};
 use super::seen::{half_width, seen};
 use crate::case::{Case, Evidence};
 
@@ -60,6 +60,26 @@ pub fn other_order(case: &Case, item: &Evidence) -> Option<OtherOrder> {
         shown: first.to_owned(),
         own: vec![id.to_owned()],
     })
+}
+
+/// The numbers of parcels and orders in a text as it is seen, each sort with places in characters and how they stand.
+pub(super) fn compared(case: &Case, text: &str) -> [(&'static str, Vec<(usize, usize, &'static str)>); 3] {
+    let text = half_width(text);
+    let own: Vec<String> = known(case).into_iter().flatten().collect();
+    let id = case.order.order_id.as_str();
+    let placed = |found: Match<'_>, stands| (place(&text, found.start()), place(&text, found.end()), stands);
+    let same = |same| if same { "same" } else { "different" };
+    let waybills = shown_in(&text, &own)
+        .map(|(found, number)| placed(found, if own.is_empty() { "unknown" } else { same(own.contains(&number)) }));
+    let numbers = |pattern: &Regex, own: &dyn Fn(&str) -> bool| {
+        let found = pattern.captures_iter(&text).filter_map(|found| found.get(1));
+        found.map(|number| placed(number, same(own(number.as_str())))).collect()
+    };
+    [
+        ("waybill", waybills.collect()),
+        ("order_id", numbers(&ORDER, &|number| number == id)),
+        ("order_id_end", numbers(&ORDER_END, &|number| id.ends_with(number))),
+    ]
 }
 
 /// Adds how the numbers in the content stand to the parcel's, to the returned parcel's and to the order's.
@@ -117,12 +137,16 @@ fn compare(text: &str, own: Option<&str>) -> &'static str {
 /// The waybill numbers that a text shows, in its order, in capitals and without spaces.
 fn shown(text: &str, own: &[String]) -> Vec<String> {
     let text = seen(text);
-    let text = half_width(&text);
-    let found = NUMBER.find_iter(&text).filter(|number| !DENIED.is_match(&text[..number.start()]));
-    let numbers = found.map(|number| number.as_str().replace(' ', "").to_ascii_uppercase());
-    numbers
-        .filter(|n| CARRIERS.iter().copied().chain(own.iter().filter_map(|o| o.get(..2))).any(|c| n.starts_with(c)))
-        .collect()
+    shown_in(&half_width(&text), own).map(|(_, number)| number).collect()
+}
+
+/// As above, of a text as it is seen and in half width, with where each stands.
+fn shown_in<'t>(text: &'t str, own: &'t [String]) -> impl Iterator<Item = (Match<'t>, String)> {
+    let found = NUMBER.find_iter(text).filter(|number| !DENIED.is_match(&text[..number.start()]));
+    let numbers = found.map(|number| (number, number.as_str().replace(' ', "").to_ascii_uppercase()));
+    numbers.filter(|(_, n)| {
+        CARRIERS.iter().copied().chain(own.iter().filter_map(|o| o.get(..2))).any(|c| n.starts_with(c))
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Joins drawn sheets with the texts written for them, checks every case, and writes tickets and gold.
 
-    assemble.py [--partial] SHEETS.jsonl TEXTS.jsonl ... --tickets OUT --gold OUT
+    assemble.py [--partial] --sheets SHEETS.jsonl ... --texts TEXTS.jsonl ... --tickets OUT --gold OUT
+    assemble.py --check        the cases of this folder as they are
 
 Texts come one case a line: {ticket_id, title, spec, seller, reason, statement, messages: [...], evidence: [...]}, in
 the order of the sheet's messages and items. A case that fails a check is named with the rule it breaks, and nothing
@@ -63,7 +64,7 @@ def join(sheet, text):
     return ticket
 
 
-def faults(sheet, text, needs_waybill):
+def faults(sheet, text):
     """What a script can see of a text that does not fit its sheet."""
     for field, (low, high) in LIMITS.items():
         value = text.get(field)
@@ -80,9 +81,8 @@ def faults(sheet, text, needs_waybill):
         yield f"unknown fields {sorted(extra)}"
 
 
-def content_faults(sheet, ticket, needs_waybill):
-    own = {sheet["order"].get("waybill"), sheet.get("return", {}).get("waybill")} - {None}
-    gold = sheet["gold"]
+def content_faults(ticket, gold, needs_waybill):
+    own = {ticket["order"].get("waybill"), ticket.get("return", {}).get("waybill")} - {None}
     for item in ticket["evidence"]:
         want = gold["evidence"]["items"][item["evidence_id"]]
         shown = set(WAYBILL.findall(item["content"]))
@@ -109,51 +109,82 @@ def content_faults(sheet, ticket, needs_waybill):
         yield "invisible characters"
 
 
+def asking_for_waybills():
+    """The requirements that the parcel's label has to be seen for."""
+    found = set()
+    for path in (ROOT / "sop_rules" / "demo").glob("*.yaml"):
+        proof = yaml.safe_load(path.read_text(encoding="utf-8")).get("proof") or {}
+        found |= {r["id"] for p in ("buyer", "seller") for r in proof.get(p) or [] if "面单" in r["zh"] and "签收" not in r["zh"]}
+    return found
+
+
+def copied(tickets):
+    """Runs of characters that stand in the public set, or in more than three of the cases."""
+    public, seen = set(), collections.defaultdict(set)
+    for _, ticket in read([ROOT / "models/training/data/public/tickets.jsonl"]):
+        for text in texts_of(ticket):
+            public |= shingles(text)
+    for ticket in tickets:
+        for text in texts_of(ticket):
+            own = shingles(text)
+            if own & public:
+                yield f"{ticket['ticket_id']}: copies the public set: {min(own & public)}"
+            for s in own:
+                seen[s].add(ticket["ticket_id"])
+    for s, ids in seen.items():
+        if len(ids) > 3:
+            yield f"the same {SHINGLE} characters in {len(ids)} cases ({', '.join(sorted(ids)[:4])}): {s}"
+
+
+def end(bad, cases):
+    if bad:
+        print("\n".join(bad[:200]))
+        sys.exit(f"{len(bad)} faults in {cases} cases")
+
+
+def check():
+    """The checks of content, and that each ticket has its gold, on what is in the tree."""
+    here = pathlib.Path(__file__).parent
+    golds = {gold["ticket_id"]: gold for _, gold in read([here / "gold.jsonl"])}
+    tickets, needs_waybill = [ticket for _, ticket in read([here / "tickets.jsonl"])], asking_for_waybills()
+    bad = [f"{ticket['ticket_id']} has no gold" for ticket in tickets if ticket["ticket_id"] not in golds]
+    bad += [f"{name} is gold without a ticket" for name in golds.keys() - {ticket["ticket_id"] for ticket in tickets}]
+    end(bad, len(tickets))
+    bad = [f"{t['ticket_id']}: {fault}" for t in tickets for fault in content_faults(t, golds[t["ticket_id"]], needs_waybill)]
+    end(bad + list(copied(tickets)), len(tickets))
+    print(f"{len(tickets)} cases pass")
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--check", action="store_true")
     args.add_argument("--partial", action="store_true")
-    args.add_argument("--sheets", nargs="+", required=True)
-    args.add_argument("--texts", nargs="+", required=True)
+    args.add_argument("--sheets", nargs="+", default=[])
+    args.add_argument("--texts", nargs="+", default=[])
     args.add_argument("--tickets", type=pathlib.Path)
     args.add_argument("--gold", type=pathlib.Path)
     args = args.parse_args()
-    sheets = {s["ticket_id"]: s for _, s in read(args.sheets)}
-    needs_waybill = set()
-    for path in (ROOT / "sop_rules" / "demo").glob("*.yaml"):
-        proof = yaml.safe_load(path.read_text(encoding="utf-8")).get("proof") or {}
-        needs_waybill |= {r["id"] for p in ("buyer", "seller") for r in proof.get(p) or [] if "面单" in r["zh"] and "签收" not in r["zh"]}
-    public = collections.Counter()
-    for _, ticket in read([ROOT / "models/training/data/public/tickets.jsonl"]):
-        for text in texts_of(ticket):
-            public.update(shingles(text))
-    bad, seen, tickets, golds = [], collections.defaultdict(set), [], []
+    if args.check:
+        return check()
+    sheets, needs_waybill = {s["ticket_id"]: s for _, s in read(args.sheets)}, asking_for_waybills()
+    bad, tickets, golds = [], [], []
     for where, text in read(args.texts):
         sheet = sheets.pop(text.get("ticket_id"), None)
         if sheet is None:
             bad.append(f"{where}: no sheet, or a second text, for {text.get('ticket_id')}")
             continue
-        shape = list(faults(sheet, text, needs_waybill))
+        shape = list(faults(sheet, text))
         bad += [f"{where}: {text['ticket_id']}: {f}" for f in shape]
         if shape:
             continue
         ticket = join(sheet, text)
-        bad += [f"{where}: {text['ticket_id']}: {f}" for f in content_faults(sheet, ticket, needs_waybill)]
-        for t in texts_of(ticket):
-            for s in shingles(t):
-                seen[s].add(ticket["ticket_id"])
-                if s in public:
-                    bad.append(f"{where}: {ticket['ticket_id']}: copies the public set: {s}")
-                    break
+        bad += [f"{where}: {text['ticket_id']}: {f}" for f in content_faults(ticket, sheet["gold"], needs_waybill)]
         tickets.append(ticket)
         golds.append(sheet["gold"])
-    for s, ids in seen.items():
-        if len(ids) > 3:
-            bad.append(f"the same {SHINGLE} characters in {len(ids)} cases ({', '.join(sorted(ids)[:4])}): {s}")
+    bad += copied(tickets)
     if sheets and not args.partial:
         bad.append(f"{len(sheets)} sheets without texts, from {min(sheets)}")
-    if bad:
-        print("\n".join(bad[:200]))
-        sys.exit(f"{len(bad)} faults in {len(tickets)} cases")
+    end(bad, len(tickets))
     for path, rows in ((args.tickets, tickets), (args.gold, golds)):
         if path:
             path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
