@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// Holds the start lock until dropped.
 #[derive(Debug)]
 pub(super) struct StartLock {
-    _file: File,
+    file: File,
 }
 
 impl StartLock {
@@ -24,7 +24,7 @@ impl StartLock {
         let began = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => return Ok(Self { file }),
                 Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => {
                     return Err(EmbeddedError::Busy { lock: path.to_owned(), seconds: PATIENCE.as_secs() });
@@ -66,6 +66,19 @@ impl UserLock {
     }
 }
 
+/// Closing the file is not enough: a child process between fork and exec holds a copy of it for a moment, and with it the lock.
+impl Drop for StartLock {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
+impl Drop for UserLock {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 fn open(path: &Path) -> Result<File, EmbeddedError> {
     // Never truncated or removed: other processes hold locks on this very file.
     OpenOptions::new()
@@ -75,4 +88,26 @@ fn open(path: &Path) -> Result<File, EmbeddedError> {
         .write(true)
         .open(path)
         .map_err(EmbeddedError::io("open the lock file", path))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_given_back_is_free_though_a_child_has_a_copy_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (start, users) = (folder.path().join("start"), folder.path().join("users"));
+        let started = StartLock::take(&start).unwrap();
+        let copy = started.file.try_clone().unwrap();
+        drop(started);
+        let started = StartLock::take(&start).unwrap();
+        let [first, second] = [(); 2].map(|()| UserLock::join(&users, &started).unwrap());
+        let another = first.file.try_clone().unwrap();
+        assert!(!second.alone(&started).unwrap());
+        drop(first);
+        assert!(second.alone(&started).unwrap());
+        drop((copy, another));
+    }
 }
