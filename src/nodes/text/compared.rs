@@ -65,3 +65,51 @@ pub(super) fn own_amount(order: &Order, fen: i64) -> Option<&'static str> {
     ];
     named.into_iter().find(|(amount, _)| amount.is_some_and(|a| a.as_i64() == fen)).map(|(_, name)| name)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_told_with_its_place_and_how_it_stands() {
+        let content = "面单\u{200B}ｙｔ 883078755890，另一张SF109683303475；订单编号：2662294766602714，订单尾号0388；\
+                       2026年5月1日与4月31日、6月2日；实付90元，收45.00元，又12块";
+        let ticket = serde_json::json!({
+            "ticket_id": "T1", "opened_at": "2026-05-05T10:00:00+08:00",
+            "order": {
+                "order_id": "2662294766602714", "paid_at": "2026-05-01T10:00:00+08:00", "total": "90.00", "freight": "0.00",
+                "waybill": "YT883078755890", "currency": "CNY", "services": [], "seller": { "name": "果园" },
+                "items": [{ "title": "桃", "spec": "", "quantity": 2, "unit_price": "45.00" }],
+            },
+            "claim": { "filed_at": "2026-05-04T10:00:00+08:00", "kind": "refund_only", "reason": "坏", "statement": "坏了" },
+            "dialogue": [], "logistics": [],
+            "evidence": [{
+                "evidence_id": "B1", "party": "buyer", "kind": "waybill_photo", "submitted_at": "2026-05-05T11:00:00+08:00",
+                "content": content,
+            }],
+        });
+        let case = Case::parse(ticket.to_string().as_bytes()).unwrap();
+        let found = comparisons(&case, &case.evidence[0]);
+        let told: Vec<_> = found.iter().map(|c| (c.what, c.shown.as_str(), c.stands)).collect();
+        assert_eq!(
+            told,
+            [
+                ("waybill", "ｙｔ 883078755890", "same"),
+                ("waybill", "SF109683303475", "different"),
+                ("order_id", "2662294766602714", "same"),
+                ("order_id_end", "0388", "different"),
+                ("day", "2026年5月1日", "within"),
+                ("day", "4月31日", "impossible"),
+                ("day", "6月2日", "after"),
+                ("amount", "90元", "total"),
+                ("amount", "45.00元", "unit_price"),
+                ("amount", "12块", "other"),
+            ]
+        );
+        for c in &found {
+            let there: String = content.chars().skip(c.start).take(c.end - c.start).collect();
+            assert_eq!(there, c.shown);
+        }
+    }
+}
