@@ -1,22 +1,24 @@
 //! The values a measure may have, read from the case by rule, and the text of the question whether one of them is it.
-//! Rules only propose (every share, every pair of masses, every amount); the model says which of them is meant.
+//! Rules only propose (every share, every pair of masses, every amount and what amounts make); the model says which is meant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::compared::own_amount;
-use super::numbers::{Number, Quantity, ShareForm, numbers};
+use super::counted::{found_in, order_numbers};
+use super::numbers::{Number, Quantity};
+use super::ratios::{ratios, share_form};
 use super::seen::{origin, seen};
+use super::sums::Sums;
 use super::{Layout, bucket};
 use crate::case::{Case, Party};
 
 /// At most so many candidates a case and measure; the claim's come first, then the dialogue's, then the evidence's.
 const MOST: usize = 96;
-/// Of each text the first so many numbers are read, of the order so many; reading ends once there are so many readings. No
-/// case of sane size comes near.
+/// Of each text the first so many numbers are read; reading ends once there are so many readings. No case of sane size comes
+/// near.
 const MOST_NUMBERS: usize = 300;
-const MOST_ORDERED: usize = 60;
 const MOST_READINGS: usize = 10_000;
 /// Characters of context on each side of a number.
 const CONTEXT: usize = 24;
@@ -157,7 +159,15 @@ pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
         }
     }
     if kind == MeasureKind::Receipt {
-        sums.propose(&mut readings);
+        let proposed = sums.unwritten().map(|(field, first, second, total)| Reading {
+            value: Value::Amount(total),
+            field,
+            form: "sum",
+            first,
+            second,
+            with_order: false,
+        });
+        readings.extend(proposed);
     }
     let mut seen = BTreeSet::new();
     readings.retain(|r| seen.insert((r.value, r.field, r.form)));
@@ -171,140 +181,12 @@ pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
         .collect()
 }
 
-/// The numbers of a text. Where things are counted and not paid for, 三十块 may be thirty pieces.
-fn found_in(text: &str, kind: MeasureKind) -> Vec<Number> {
-    let mut found = numbers(text);
-    if matches!(kind, MeasureKind::Ratio | MeasureKind::Count) {
-        let chars: Vec<char> = text.chars().collect();
-        for number in &mut found {
-            if let Quantity::Money(fen) = number.quantity
-                && fen % 100 == 0
-                && chars.get(number.end - 1) == Some(&'块')
-            {
-                number.quantity = Quantity::Count(fen / 100, Some('块'));
-            }
-        }
-    }
-    found
-}
-
-/// What amounts make together: within one text, and over all that the buyer said or showed.
-#[derive(Debug, Default)]
-struct Sums {
-    /// Every amount named.
-    named: BTreeSet<i64>,
-    /// What a few amounts in a row make, with those amounts.
-    made: Vec<(i64, Vec<i64>)>,
-    /// What could be added up, each amount once: of a text, of the buyer's words, of what the buyer shows.
-    lists: BTreeMap<(u8, Field), Vec<(Field, Number, i64)>>,
-}
-
-/// So many amounts are added up at most.
-const MOST_ADDED: usize = 5;
-
-impl Sums {
-    /// Takes a text's amounts in.
-    fn take(&mut self, field: Field, by_buyer: bool, found: &[Number]) {
-        let amounts: Vec<(Number, i64)> = found
-            .iter()
-            .filter_map(|number| match number.quantity {
-                Quantity::Money(fen) if fen > 0 => Some((*number, fen)),
-                _ => None,
-            })
-            .collect();
-        self.named.extend(amounts.iter().map(|(_, fen)| *fen));
-        for start in 0..amounts.len() {
-            for end in start + 2..=amounts.len().min(start + MOST_ADDED) {
-                let some: Vec<i64> = amounts[start..end].iter().map(|(_, fen)| *fen).collect();
-                self.made.push((some.iter().fold(0, |sum, fen| sum.saturating_add(*fen)), some));
-            }
-        }
-        let together = match field {
-            Field::Claim | Field::Message(_) => (1, Field::Claim),
-            Field::Evidence(_) => (2, Field::Claim),
-        };
-        for list in [Some((0, field)), by_buyer.then_some(together)].into_iter().flatten() {
-            let list = self.lists.entry(list).or_default();
-            for &(number, fen) in &amounts {
-                if list.len() <= MOST_ADDED && !list.iter().any(|(_, _, known)| *known == fen) {
-                    list.push((field, number, fen));
-                }
-            }
-        }
-    }
-
-    /// Proposes what each list makes, where nobody has added it up.
-    fn propose(&self, out: &mut Vec<Reading>) {
-        for list in self.lists.values().filter(|list| (2..=MOST_ADDED).contains(&list.len())) {
-            let total = list.iter().fold(0_i64, |sum, (.., fen)| sum.saturating_add(*fen));
-            let (first, last) = (list[0], list[list.len() - 1]);
-            if list.iter().any(|(.., fen)| fen * 2 == total) {
-                continue;
-            }
-            let (first, second) = if first.0 == last.0 { (first.1, Some(last.1)) } else { (last.1, None) };
-            out.push(Reading {
-                value: Value::Amount(total),
-                field: last.0,
-                form: "sum",
-                first,
-                second,
-                with_order: false,
-            });
-        }
-    }
-
-    /// How an amount stands to the others: the `total` of some, a `part` of one that is named, or `none`.
-    fn part_of(&self, fen: i64) -> &'static str {
-        if self.made.iter().any(|(total, parts)| *total == fen && !parts.contains(&fen)) {
-            "total"
-        } else if self.made.iter().any(|(total, parts)| parts.contains(&fen) && self.named.contains(total)) {
-            "part"
-        } else {
-            "none"
-        }
-    }
-}
-
-fn by_buyer(case: &Case, field: Field) -> bool {
-    let party = match field {
-        Field::Claim => Some(Party::Buyer),
-        Field::Message(i) => case.dialogue.get(i).map(|m| m.from),
-        Field::Evidence(i) => case.evidence.get(i).map(|e| e.party),
-    };
-    party == Some(Party::Buyer)
-}
-
 /// The texts that values are read from: the claim, then the messages, then the evidence.
 fn texts(case: &Case) -> Vec<(Field, &str)> {
     let mut texts = vec![(Field::Claim, case.claim.statement.as_str())];
     texts.extend(case.dialogue.iter().enumerate().map(|(i, m)| (Field::Message(i), m.text.as_str())));
     texts.extend(case.evidence.iter().enumerate().map(|(i, e)| (Field::Evidence(i), e.content.as_str())));
     texts
-}
-
-/// What the order itself says of mass and number.
-fn order_numbers(case: &Case, kind: MeasureKind) -> Vec<Number> {
-    let mut found = Vec::new();
-    for item in &case.order.items {
-        found.extend(found_in(&seen(item.spec.as_deref().unwrap_or_default()), kind));
-        found.extend(found_in(&seen(&item.title), kind));
-    }
-    found.truncate(MOST_ORDERED);
-    // Two boxes of 5 jin are 10 jin: what was ordered in all.
-    let times: i64 = case.order.items.iter().map(|item| i64::from(item.quantity)).sum();
-    let in_all: Vec<Number> = found
-        .iter()
-        .filter_map(|number| {
-            let quantity = match number.quantity {
-                Quantity::Mass(mass) => Quantity::Mass(mass.checked_mul(times)?),
-                Quantity::Count(n, unit) => Quantity::Count(n.checked_mul(times)?, unit),
-                _ => return None,
-            };
-            (times > 1).then_some(Number { quantity, ..*number })
-        })
-        .collect();
-    found.extend(in_all);
-    found
 }
 
 fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &[Number], out: &mut Vec<Reading>) {
@@ -364,36 +246,6 @@ fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &
             }
         }
     }
-}
-
-fn share_form(form: ShareForm) -> &'static str {
-    match form {
-        ShareForm::Percent => "percent",
-        ShareForm::Tenths => "tenths",
-        ShareForm::Fraction => "fraction",
-        ShareForm::Half => "half",
-        ShareForm::All => "all",
-    }
-}
-
-/// The shares that two quantities of one kind make: the smaller of the larger, and what it lacks.
-fn ratios(a: Quantity, b: Quantity) -> Vec<(Value, &'static str)> {
-    let (small, large, part, rest) = match (a, b) {
-        (Quantity::Mass(a), Quantity::Mass(b)) => (a.min(b), a.max(b), "mass_part", "mass_rest"),
-        (Quantity::Count(a, unit), Quantity::Count(b, other)) if unit == other || unit.is_none() || other.is_none() => {
-            (a.min(b), a.max(b), "count_part", "count_rest")
-        }
-        _ => return Vec::new(),
-    };
-    if small <= 0 || small > large || large < 2 {
-        return Vec::new();
-    }
-    // Half a hundredth of a percent rounds up, as everywhere. The share is 0 to 10,000 and fits.
-    let share = |n: i64| {
-        let (n, large) = (i128::from(n), i128::from(large));
-        Value::Ratio(((n * 20_000 + large) / (2 * large)) as u32)
-    };
-    if small == large { vec![(share(small), part)] } else { vec![(share(small), part), (share(large - small), rest)] }
 }
 
 fn render(

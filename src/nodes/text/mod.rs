@@ -12,6 +12,7 @@
 mod absent;
 mod classify;
 mod compared;
+mod counted;
 mod facts;
 mod first_report;
 mod goods;
@@ -19,8 +20,10 @@ mod grams;
 mod measure;
 mod numbers;
 mod parcel;
+mod ratios;
 mod relevant;
 mod seen;
+mod sums;
 mod supports;
 
 pub use classify::classify;
