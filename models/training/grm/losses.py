@@ -17,7 +17,7 @@ CONTRADICTED = 0.25
 # Words that are blanked, lest cases be known by heart: of R and A a few; of P so many at most. In a share of the batches P is
 # left out, so that what R says of itself must do; so much shorter, they hold so many times as many examples.
 BLANK, MOST_BLANK, UNTOLD, MORE = 0.05, 0.5, 0.6, 2.5
-# In so many examples so many of the digits of R and A are blanked: they name the case too.
+# In so many examples so many of the digits of the longer numbers of R and A are blanked: they name the case too.
 NUMBERLESS, DIGITS = 0.5, 0.6
 # What A' is when R' is sampled: drawn from the model, the gold, or forced to either at random.
 FIRST = ("sampled", "gold", "forced")
@@ -32,6 +32,7 @@ class Ids:
         self.operators = [of(op) for op in OPERATORS]
         self.line, self.reasoning = of("\n"), of("[R]")
         self.digits = [i for i in map(of, "0123456789") if i is not None]
+        self.point = of(".")
         # Tokens from here on are words; before stand the marks.
         self.plain = 1 + max(i for token, i in tokenizer.get_vocab().items() if token.startswith("[") and token.endswith("]"))
 
@@ -77,6 +78,14 @@ def without_problem(row, ids):
     return row | {"pra_ids": row["pra_ids"][at:], "holds": [(end - at, truth) for end, truth in row["holds"] if end >= at]}
 
 
+def of_long_numbers(x, ids):
+    """Digits beside another digit or a point. One alone counts items or days: it names no case, and much turns on it."""
+    digit = torch.isin(x, torch.tensor(ids.digits))
+    beside = digit | (x == ids.point) if ids.point is not None else digit
+    before, after = F.pad(beside, (1, 0))[:, :-1], F.pad(beside, (0, 1))[:, 1:]
+    return digit & (before | after)
+
+
 def warm_up_loss(model, ids, batch, rng, words=0.15, share=0.2):
     """The supervised loss, and two that only teach to read: whether each line of R holds by the gold, asked where the line
     ends, and the next token at a share of the places."""
@@ -90,7 +99,7 @@ def warm_up_loss(model, ids, batch, rng, words=0.15, share=0.2):
     rate = torch.tensor([rng.random() * MOST_BLANK for _ in batch])[:, None]
     numberless = torch.tensor([rng.random() < NUMBERLESS for _ in batch])[:, None]
     blank = (x >= ids.plain) & (noise < torch.where(problem, rate, BLANK))
-    blank |= ~problem & numberless & torch.isin(x, torch.tensor(ids.digits)) & (digit_noise < DIGITS)
+    blank |= ~problem & numberless & of_long_numbers(x, ids) & (digit_noise < DIGITS)
     hidden = model.read(torch.where(blank & inside, UNKNOWN, x))[0]
     loss = reflection_loss(model, ids, hidden, *columns(batch))
     told = [(i, at, holds) for i, r in enumerate(batch) for at, holds in r["holds"]]

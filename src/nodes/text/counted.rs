@@ -25,15 +25,6 @@ pub(super) fn found_in(text: &str, kind: MeasureKind) -> Vec<Number> {
     found
 }
 
-fn by_buyer(case: &Case, field: Field) -> bool {
-    let party = match field {
-        Field::Claim => Some(Party::Buyer),
-        Field::Message(i) => case.dialogue.get(i).map(|m| m.from),
-        Field::Evidence(i) => case.evidence.get(i).map(|e| e.party),
-    };
-    party == Some(Party::Buyer)
-}
-
 /// What the order itself says of mass and number.
 pub(super) fn order_numbers(case: &Case, kind: MeasureKind) -> Vec<Number> {
     let mut found = Vec::new();

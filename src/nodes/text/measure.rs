@@ -181,6 +181,15 @@ pub fn candidates(case: &Case, kind: MeasureKind) -> Vec<Candidate> {
         .collect()
 }
 
+fn by_buyer(case: &Case, field: Field) -> bool {
+    let party = match field {
+        Field::Claim => Some(Party::Buyer),
+        Field::Message(i) => case.dialogue.get(i).map(|m| m.from),
+        Field::Evidence(i) => case.evidence.get(i).map(|e| e.party),
+    };
+    party == Some(Party::Buyer)
+}
+
 /// The texts that values are read from: the claim, then the messages, then the evidence.
 fn texts(case: &Case) -> Vec<(Field, &str)> {
     let mut texts = vec![(Field::Claim, case.claim.statement.as_str())];
