@@ -87,6 +87,12 @@ fn found(decided: &Decided, node: NodeId) -> Value {
     for measured in finding.get_mut("measures").and_then(Value::as_array_mut).into_iter().flatten() {
         measured["span"] = Value::Null;
     }
+    for item in finding.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
+        for compared in item["compared"].as_array_mut().unwrap() {
+            let (what, stands) = (compared["what"].take(), compared["stands"].take());
+            *compared = json!([what, stands]);
+        }
+    }
     json!({ "answers": answers, "finding": finding })
 }
 

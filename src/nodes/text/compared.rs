@@ -40,7 +40,8 @@ pub fn comparisons(case: &Case, item: &Evidence) -> Vec<Comparison> {
     }
     take("day", facts::placed_days(&text, case.order.paid_at, item.submitted_at));
     let amounts = numbers(&text).into_iter().filter_map(|number| match number.quantity {
-        Quantity::Money(fen) => Some((number.start, number.end, own_amount(&case.order, fen).unwrap_or("other"))),
+        // 一角 is a corner more often than ten fen.
+        Quantity::Money(fen) if fen >= 100 => Some((number.start, number.end, own_amount(&case.order, fen).unwrap_or("other"))),
         _ => None,
     });
     take("amount", amounts.collect());
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn what_is_shown_is_told_with_its_place_and_how_it_stands() {
         let content = "面单\u{200B}ｙｔ 883078755890，另一张SF109683303475；订单编号：2662294766602714，订单尾号0388；\
-                       2026年5月1日与4月31日、6月2日；实付90元，收45.00元，又12块";
+                       2026年5月1日与4月31日、6月2日；实付90元，收45.00元，又12块，破了一角";
         let ticket = serde_json::json!({
             "ticket_id": "T1", "opened_at": "2026-05-05T10:00:00+08:00",
             "order": {
