@@ -41,7 +41,9 @@ pub fn comparisons(case: &Case, item: &Evidence) -> Vec<Comparison> {
     take("day", facts::placed_days(&text, case.order.paid_at, item.submitted_at));
     let amounts = numbers(&text).into_iter().filter_map(|number| match number.quantity {
         // 一角 is a corner more often than ten fen.
-        Quantity::Money(fen) if fen >= 100 => Some((number.start, number.end, own_amount(&case.order, fen).unwrap_or("other"))),
+        Quantity::Money(fen) if fen >= 100 => {
+            Some((number.start, number.end, own_amount(&case.order, fen).unwrap_or("other")))
+        }
         _ => None,
     });
     take("amount", amounts.collect());
