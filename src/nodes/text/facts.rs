@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
-use regex::{Captures, Regex};
+use regex::{Captures, Match, Regex};
 
 use super::grams::{Grams, plain};
 use super::seen::{half_width, seen};
@@ -68,17 +68,37 @@ pub(super) fn placed_days(text: &str, paid: Timestamp, submitted: Timestamp) -> 
             Some(_) => "within",
         })
     };
+    let mut places = Places::of(&text);
     DAY.captures_iter(&text)
         .filter_map(|day| {
-            let (stands, whole) = (stands(&day)?, day.get(0)?);
-            Some((place(&text, whole.start()), place(&text, whole.end()), stands))
+            let (start, end) = places.of_match(&day.get(0)?);
+            Some((start, end, stands(&day)?))
         })
         .collect()
 }
 
-/// The place in characters of a place in bytes.
-pub(super) fn place(text: &str, byte: usize) -> usize {
-    text[..byte].chars().count()
+/// Places in characters of matches that come in the order of the text, which is gone through once.
+pub(super) struct Places<'t> {
+    text: &'t str,
+    byte: usize,
+    chars: usize,
+}
+
+impl<'t> Places<'t> {
+    pub(super) fn of(text: &'t str) -> Places<'t> {
+        Places { text, byte: 0, chars: 0 }
+    }
+
+    /// Where a match starts and ends.
+    pub(super) fn of_match(&mut self, found: &Match<'_>) -> (usize, usize) {
+        (self.place(found.start()), self.place(found.end()))
+    }
+
+    fn place(&mut self, byte: usize) -> usize {
+        self.chars += self.text[self.byte..byte].chars().count();
+        self.byte = byte;
+        self.chars
+    }
 }
 
 /// Whether product codes (letters with digits: `72v32a`) of a text are also in another: `none`, `same`, `different`, `both`.

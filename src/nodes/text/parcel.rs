@@ -8,7 +8,7 @@ use regex::{Match, Regex};
 use serde::Serialize;
 
 use super::Layout;
-use super::facts::{pattern, place};
+use super::facts::{Places, pattern};
 use super::seen::{half_width, seen};
 use crate::case::{Case, Evidence};
 
@@ -67,16 +67,26 @@ pub(super) fn compared(case: &Case, text: &str) -> [(&'static str, Vec<(usize, u
     let text = half_width(text);
     let own: Vec<String> = known(case).into_iter().flatten().collect();
     let id = case.order.order_id.as_str();
-    let placed = |found: Match<'_>, stands| (place(&text, found.start()), place(&text, found.end()), stands);
     let same = |same| if same { "same" } else { "different" };
+    let mut places = Places::of(&text);
     let waybills = shown_in(&text, &own)
-        .map(|(found, number)| placed(found, if own.is_empty() { "unknown" } else { same(own.contains(&number)) }));
+        .map(|(found, number)| {
+            let (start, end) = places.of_match(&found);
+            (start, end, if own.is_empty() { "unknown" } else { same(own.contains(&number)) })
+        })
+        .collect();
     let numbers = |pattern: &Regex, own: &dyn Fn(&str) -> bool| {
+        let mut places = Places::of(&text);
         let found = pattern.captures_iter(&text).filter_map(|found| found.get(1));
-        found.map(|number| placed(number, same(own(number.as_str())))).collect()
+        found
+            .map(|number| {
+                let (start, end) = places.of_match(&number);
+                (start, end, same(own(number.as_str())))
+            })
+            .collect()
     };
     [
-        ("waybill", waybills.collect()),
+        ("waybill", waybills),
         ("order_id", numbers(&ORDER, &|number| number == id)),
         ("order_id_end", numbers(&ORDER_END, &|number| id.ends_with(number))),
     ]
