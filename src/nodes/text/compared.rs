@@ -3,9 +3,10 @@
 
 use serde::Serialize;
 
+use super::facts::{self, Placed};
 use super::numbers::{Quantity, numbers};
+use super::parcel;
 use super::seen::{origin, seen};
-use super::{facts, parcel};
 use crate::case::{Case, Evidence, Order};
 
 /// At most so many a sort are kept: those that stand first.
@@ -32,7 +33,7 @@ pub struct Comparison {
 pub fn comparisons(case: &Case, item: &Evidence) -> Vec<Comparison> {
     let text = seen(&item.content);
     let mut found: Vec<(usize, usize, &'static str, &'static str)> = Vec::new();
-    let mut take = |what, list: Vec<(usize, usize, &'static str)>| {
+    let mut take = |what, list: Vec<Placed>| {
         found.extend(list.into_iter().take(MOST).map(|(start, end, stands)| (start, end, what, stands)));
     };
     for (what, list) in parcel::compared(case, &text) {

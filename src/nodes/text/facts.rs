@@ -51,8 +51,11 @@ pub(super) fn days(text: &str, paid: Timestamp, submitted: Timestamp) -> BTreeSe
     placed_days(&seen(text), paid, submitted).into_iter().map(|(.., stands)| stands).collect()
 }
 
-/// The days in a text as it is seen, each with its place in characters and how it stands.
-pub(super) fn placed_days(text: &str, paid: Timestamp, submitted: Timestamp) -> Vec<(usize, usize, &'static str)> {
+/// Where in a text something starts and ends, in characters, and how it stands to the case.
+pub(super) type Placed = (usize, usize, &'static str);
+
+/// The days in a text as it is seen, each with its place and how it stands.
+pub(super) fn placed_days(text: &str, paid: Timestamp, submitted: Timestamp) -> Vec<Placed> {
     let (paid, submitted) = (paid.datetime().date_naive(), submitted.datetime().date_naive());
     let text = half_width(text);
     let stands = |day: &Captures<'_>| {

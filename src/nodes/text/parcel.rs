@@ -8,7 +8,7 @@ use regex::{Match, Regex};
 use serde::Serialize;
 
 use super::Layout;
-use super::facts::{Places, pattern};
+use super::facts::{Placed, Places, pattern};
 use super::seen::{half_width, seen};
 use crate::case::{Case, Evidence};
 
@@ -62,8 +62,8 @@ pub fn other_order(case: &Case, item: &Evidence) -> Option<OtherOrder> {
     })
 }
 
-/// The numbers of parcels and orders in a text as it is seen, each sort with places in characters and how they stand.
-pub(super) fn compared(case: &Case, text: &str) -> [(&'static str, Vec<(usize, usize, &'static str)>); 3] {
+/// The numbers of parcels and orders in a text as it is seen, each sort with places and how they stand.
+pub(super) fn compared(case: &Case, text: &str) -> [(&'static str, Vec<Placed>); 3] {
     let text = half_width(text);
     let own: Vec<String> = known(case).into_iter().flatten().collect();
     let id = case.order.order_id.as_str();

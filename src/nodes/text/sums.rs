@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Field;
 use super::numbers::{Number, Quantity};
 
+/// An amount in fen with where it was read.
+type Listed = (Field, Number, i64);
+
 /// What amounts make together: within one text, and over all that the buyer said or showed.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
@@ -13,7 +16,7 @@ pub(super) struct Sums {
     /// What a few amounts in a row make, with those amounts.
     made: Vec<(i64, Vec<i64>)>,
     /// What could be added up, each amount once: of a text, of the buyer's words, of what the buyer shows.
-    lists: BTreeMap<(u8, Field), Vec<(Field, Number, i64)>>,
+    lists: BTreeMap<(u8, Field), Vec<Listed>>,
 }
 
 /// So many amounts are added up at most.
