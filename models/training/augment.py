@@ -91,10 +91,9 @@ def amounts(ticket, gold, rng, others):
             continue
         written = re.compile(rf"(?<![0-9.]){re.escape(f'{float(old):.2f}')}(?![0-9])")
         new = f"{float(old) * rng.uniform(0.9, 1.1):.2f}"
-        holders = [(ticket["claim"], "statement")] + [(m, "text") for m in ticket["dialogue"]] + [(e, "content") for e in ticket["evidence"]]
-        if not any(written.search(holder[key]) for holder, key in holders):
+        if not any(written.search(holder[key]) for holder, key in texts(ticket)):
             return False
-        for holder, key in holders:
+        for holder, key in texts(ticket):
             holder[key] = written.sub(new, holder[key])
         for paid in ("refund", "compensation"):
             if gold["remedy"][paid] == old:
@@ -153,10 +152,14 @@ def width(ticket, gold, rng, others):
     """Full-width digits and zero-width characters, which mean nothing."""
     def disguised(text):
         return "".join(c.translate(FULL_WIDTH) + ("\u200b" if rng.random() < .05 else "") for c in text)
-    ticket["claim"]["statement"] = disguised(ticket["claim"]["statement"])
-    for holder, key in [(m, "text") for m in ticket["dialogue"]] + [(e, "content") for e in ticket["evidence"]]:
+    for holder, key in texts(ticket):
         holder[key] = disguised(holder[key])
     return True
+
+
+def texts(ticket):
+    """Where a ticket holds words: the statement, the messages, the contents of evidence."""
+    return [(ticket["claim"], "statement")] + [(m, "text") for m in ticket["dialogue"]] + [(e, "content") for e in ticket["evidence"]]
 
 
 def kin(ticket_id):

@@ -163,9 +163,11 @@ def main():
     args.add_argument("--texts", nargs="+", default=[])
     args.add_argument("--tickets", type=pathlib.Path)
     args.add_argument("--gold", type=pathlib.Path)
-    args = args.parse_args()
+    parser, args = args, args.parse_args()
     if args.check:
         return check()
+    if not (args.sheets and args.texts):
+        parser.error("--sheets and --texts are required, or --check")
     sheets, needs_waybill = {s["ticket_id"]: s for _, s in read(args.sheets)}, asking_for_waybills()
     bad, tickets, golds = [], [], []
     for where, text in read(args.texts):
