@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "teacher")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "teacher"), str(HERE.parent)]
+from meanings import turned
 from model import tokenizer_at
 
 NAME = "embeddings.npy"
@@ -34,18 +35,6 @@ def meanings(pieces, folder):
     return np.stack([np.mean([rows[i] for i in ids], axis=0) if ids else np.zeros(640, np.float32) for ids in encoded])
 
 
-def turned(vectors, width, seed=7):
-    """The directions in which the pieces differ most, the strong ones damped; pieces without a meaning get a random one."""
-    known = np.abs(vectors).sum(axis=1) > 0
-    own = vectors[known] / np.linalg.norm(vectors[known], axis=1, keepdims=True)
-    own -= own.mean(axis=0)
-    _, spread, directions = np.linalg.svd(own, full_matrices=False)
-    own = own @ directions[:width].T / np.sqrt(spread[:width])
-    out = np.random.default_rng(seed).normal(0, STD, (len(vectors), width)).astype(np.float32)
-    out[known] = own * (STD / own.std())
-    return out
-
-
 def put(model, path):
     with torch.no_grad():
         model.embed.weight.copy_(torch.from_numpy(np.load(path)))
@@ -62,7 +51,7 @@ def main():
     tokenizer = tokenizer_at(args.out / "tokenizer.json", rows, args.vocabulary)
     pieces = [tokenizer.id_to_token(i) for i in range(tokenizer.get_vocab_size())]
     vectors = meanings(pieces, args.gemma)
-    np.save(args.out / NAME, turned(vectors, args.width))
+    np.save(args.out / NAME, turned(vectors, args.width, STD))
     print(f"{(np.abs(vectors).sum(axis=1) > 0).sum()} of {len(pieces)} pieces have a meaning")
 
 

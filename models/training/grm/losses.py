@@ -6,7 +6,7 @@ reward is A'' being right plus a small bonus for a well-formed reflection; A' ea
 import torch
 from torch.nn import functional as F
 
-from model import PAD, UNKNOWN, causal, pad, places
+from model import MASKED, PAD, UNKNOWN, causal, pad, places
 from reflect import END, FINAL, OPERATORS, RIGHT, WRONG
 
 GROUP, CLIP, KL = 8, 0.2, 0.02
@@ -62,14 +62,15 @@ def supervised_loss(model, ids, prompts, reflections, right, weight=0.3):
 
 
 def reflection_loss(model, ids, hidden, prompts, reflections, right, weight=0.3):
-    first, rest, last = [], [], []
+    row, at, target, worth = [], [], [], []
     for i, (p, t) in enumerate(zip(prompts, reflections)):
-        logits = model.logits(hidden[i, len(p) - 1:len(p) + len(t)]).float()
-        losses = F.cross_entropy(logits, torch.tensor([ids.verdict(right[i]), *t]), reduction="none")
-        first.append(losses[0])
-        rest.append(losses[1:].mean())
-        last.append(losses[-2])
-    return torch.stack(first).mean() + weight * torch.stack(rest).mean() + 0.5 * torch.stack(last).mean()
+        row += [i] * (len(t) + 1)
+        at += range(len(p) - 1, len(p) + len(t))
+        target += [ids.verdict(right[i]), *t]
+        worth += [1.0] + [weight / len(t)] * len(t)
+        worth[-2] += 0.5
+    losses = F.cross_entropy(model.logits(hidden[row, at]).float(), torch.tensor(target), reduction="none")
+    return (losses * torch.tensor(worth)).sum() / len(prompts)
 
 
 def without_problem(row, ids):
@@ -92,7 +93,7 @@ def warm_up_loss(model, ids, batch, rng, words=0.15, share=0.2):
     given = [r["right"] != (rng.random() < CONTRADICTED) for r in batch]
     x = pad([r["pra_ids"] + [ids.verdict(g)] + r["reflection_ids"] for r, g in zip(batch, given)])
     generator = torch.Generator(device="cpu").manual_seed(rng.getrandbits(62))
-    noise, digit_noise = (torch.rand(x.shape, generator=generator).to(x.device) for _ in range(2))
+    noise, digit_noise = (torch.rand(x.shape, generator=generator, device="cpu").to(x.device) for _ in range(2))
     place = torch.arange(x.shape[1])[None]
     inside = place < torch.tensor([len(r["pra_ids"]) - 1 for r in batch])[:, None]
     problem = place < torch.tensor([r["pra_ids"].index(ids.reasoning) for r in batch])[:, None]
@@ -113,22 +114,31 @@ def warm_up_loss(model, ids, batch, rng, words=0.15, share=0.2):
     return loss
 
 
+def masked(prompts, old):
+    """What keeps rows from looking at the padding of their prompts, [prompts, 1, 1, old]."""
+    real = torch.arange(old)[None] < torch.tensor([len(p) for p in prompts])[:, None]
+    return torch.where(real, 0.0, MASKED)[:, None, None]
+
+
 @torch.no_grad()
-def sample(model, ids, prompt, first, longest=LONGEST):
-    """Continuations of one prompt after each first token. Gives the tokens with the first, up to the end."""
-    _, past = model.read(torch.tensor([prompt]))
-    token, own = torch.tensor(first), model.empty(len(first))
-    said, done = [token], torch.zeros(len(first), dtype=torch.bool)
+def sample(model, ids, prompts, firsts, longest=LONGEST):
+    """Continuations of each prompt after each of its first tokens. Gives the tokens with the first, up to the end, by row."""
+    x = pad(prompts)
+    _, past = model.read(x)
+    hidden, rows = masked(prompts, x.shape[1]), len(firsts[0])
+    start = torch.tensor([len(p) for p in prompts]).repeat_interleave(rows)
+    token = torch.tensor(firsts).flatten()
+    own = model.empty(len(token))
+    said, done = [token], torch.zeros(len(token), dtype=torch.bool)
     for step in range(longest):
-        logits, own = model.after(token, len(prompt) + step, past, own)
+        logits, own = model.after(token, start + step, past, hidden, own)
         token = torch.distributions.Categorical(logits=logits.float()).sample()
         token = torch.where(done, PAD, token)
         said.append(token)
         done |= token == ids.end
         if done.all():
             break
-    rows = torch.stack(said, dim=1).tolist()
-    return [[t for t in row if t != PAD] for row in rows]
+    return [[t for t in row if t != PAD] for row in torch.stack(said, dim=1).tolist()]
 
 
 def verdict_of(ids, said):
@@ -144,41 +154,48 @@ def reward(ids, said, right):
     return (1.0 if final == right else 0.0) + (FORMAT_BONUS if well_formed else 0.0)
 
 
-def log_probabilities(model, prompt, said):
-    """Log probabilities of the tokens after the first of each row, with the prompt read once; and which are real."""
-    _, past = model.read(torch.tensor([prompt]))
-    y = pad(said)
-    rows, new = len(y), y.shape[1] - 1
-    old = torch.ones(rows, len(prompt), dtype=torch.bool)
-    hidden, _ = model.hidden(y[:, :-1], places(rows, new, len(prompt)), causal(rows, new, old), past.expand(rows, -1, -1, -1, -1))
+def log_probabilities(model, prompts, said):
+    """Log probabilities of the tokens after the first of each row, with each prompt read once; and which are real."""
+    x, y = pad(prompts), pad(said)
+    _, past = model.read(x)
+    rows, new, each = len(y), y.shape[1] - 1, len(y) // len(x)
+    real = (masked(prompts, x.shape[1]) == 0)[:, 0, 0].repeat_interleave(each, 0)
+    start = torch.tensor([len(p) for p in prompts]).repeat_interleave(each)[:, None]
+    hidden, _ = model.hidden(y[:, :-1], start + places(rows, new), causal(rows, new, real), past.repeat_interleave(each, 0))
     chosen = model.logits(hidden).float().log_softmax(-1).gather(2, y[:, 1:, None])[:, :, 0]
     return chosen, (y[:, 1:] != PAD).float()
 
 
-def group_loss(model, reference, ids, prompt, right, first, rng):
-    """GRPO over one group; None where all rewards are equal, for then there is nothing to prefer. One update a group, so
-    the policy that sampled is the policy that learns and the clip binds only from a second pass on."""
-    firsts = [a_first(model, ids, prompt, right, first, rng) for _ in range(GROUP)]
-    said = sample(model, ids, prompt, firsts)
-    rewards = torch.tensor([reward(ids, s, right) for s in said])
-    if rewards.std() < 1e-6:
+def group_loss(model, reference, ids, prompts, right, first, rng):
+    """GRPO over a group a prompt, as a mean over the prompts; None where the rewards of every group are equal, for then there
+    is nothing to prefer. One update a group, so the policy that sampled is the policy that learns and the clip binds only from
+    a second pass on. Gives the rewards too, a row a prompt."""
+    firsts = first_verdicts(model, ids, prompts, right, first, rng)
+    said = sample(model, ids, prompts, firsts)
+    rewards = torch.tensor([reward(ids, s, right[i // GROUP]) for i, s in enumerate(said)]).view(-1, GROUP)
+    spread = rewards.std(dim=1, keepdim=True)
+    telling = [i for i in range(len(prompts)) if spread[i] >= 1e-6]
+    if not telling:
         return None, rewards
-    advantage = ((rewards - rewards.mean()) / (rewards.std() + 1e-6))[:, None]
-    new, real = log_probabilities(model, prompt, said)
+    advantage = ((rewards - rewards.mean(dim=1, keepdim=True)) / (spread + 1e-6))[telling].view(-1, 1)
+    prompts, said = [prompts[i] for i in telling], [s for i in telling for s in said[i * GROUP:(i + 1) * GROUP]]
+    new, real = log_probabilities(model, prompts, said)
     with torch.no_grad():
         old = new.detach()
-        base, _ = log_probabilities(reference, prompt, said)
+        base, _ = log_probabilities(reference, prompts, said)
     ratio = (new - old).exp()
     gain = torch.minimum(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
     kl = (base - new).exp() - (base - new) - 1
-    return -(((gain - KL * kl) * real).sum(1) / real.sum(1)).mean(), rewards
+    each = -((gain - KL * kl) * real).sum(1) / real.sum(1)
+    return each.sum() / rewards.numel(), rewards
 
 
-def a_first(model, ids, prompt, right, how, rng):
+def first_verdicts(model, ids, prompts, right, how, rng):
+    """The first tokens of each prompt's group."""
     if how == "gold":
-        return ids.verdict(right)
-    share = 0.5 if how == "forced" else first_probabilities(model, ids, [prompt])[0]
-    return ids.verdict(rng.random() < share)
+        return [[ids.verdict(r)] * GROUP for r in right]
+    shares = [0.5] * len(prompts) if how == "forced" else first_probabilities(model, ids, prompts)
+    return [[ids.verdict(rng.random() < share) for _ in range(GROUP)] for share in shares]
 
 
 @torch.no_grad()

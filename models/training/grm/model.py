@@ -93,16 +93,18 @@ class Block(nn.Module):
         scores = q @ k.transpose(2, 3) / math.sqrt(self.c.head_width) + mask
         return self.rest(x, scores.softmax(-1) @ v), fresh
 
-    def after(self, x, at, past, own):
-        """One token a row, all rows after one prompt: `past` [1, 2, heads, old, head width] is the prompt's, `own` what each
-        row added, [rows, 2, heads, done, head width]. The prompt is not copied for each row."""
+    def after(self, x, at, past, hidden, own):
+        """One token a row, as many rows after each prompt: `past` [prompts, 2, heads, old, head width] is the prompts', of which
+        `hidden` [prompts, 1, 1, old] is added to the scores, `own` what each row added, [rows, 2, heads, done, head width]. No
+        prompt is copied for its rows."""
         q, k, v = self.parts(x, at)
         own = torch.cat([own, torch.stack([k, v], dim=1)], dim=3)
-        rows = q.transpose(0, 2)[0]
-        old = (rows @ past[0, 0].transpose(1, 2)).transpose(0, 1)[:, :, None]
+        apart = lambda y: y.reshape(len(past), -1, self.c.heads, y.shape[-1]).transpose(1, 2)
+        together = lambda y: y.transpose(1, 2).reshape(len(q), self.c.heads, 1, -1)
+        old = together(apart(q) @ past[:, 0].transpose(2, 3) + hidden)
         scores = torch.cat([old, q @ own[:, 0].transpose(2, 3)], dim=3) / math.sqrt(self.c.head_width)
         share = scores.softmax(-1)
-        first = (share[:, :, 0, :old.shape[3]].transpose(0, 1) @ past[0, 1]).transpose(0, 1)[:, :, None]
+        first = together(apart(share[..., :old.shape[3]]) @ past[:, 1])
         return self.rest(x, first + share[..., old.shape[3]:] @ own[:, 1]), own
 
 
@@ -149,12 +151,12 @@ class Decoder(nn.Module):
         rows = torch.arange(ids.shape[0])
         return self.logits(hidden[rows, at]), fresh
 
-    def after(self, token, place, past, own):
-        """Logits after one more token a row of several rows with one prompt; see `Block.after`."""
-        x, at = self.embed(token)[:, None], self.at(torch.full((len(token), 1), place))
+    def after(self, token, place, past, hidden, own):
+        """Logits after one more token a row, at `place` [rows]; see `Block.after`."""
+        x, at = self.embed(token)[:, None], self.at(place[:, None])
         added = []
         for i, block in enumerate(self.blocks):
-            x, kv = block.after(x, at, past[:, 2 * i:2 * i + 2], own[:, 2 * i:2 * i + 2])
+            x, kv = block.after(x, at, past[:, 2 * i:2 * i + 2], hidden, own[:, 2 * i:2 * i + 2])
             added.append(kv)
         return self.logits(self.norm(x[:, 0])), torch.cat(added, dim=1)
 

@@ -159,19 +159,16 @@ def continue_arm(run, arm, warm, seconds, first):
             return supervised_loss(run.model, ids, prompts, reflections, right)
         if arm == "first":
             return first_token_loss(run.model, ids, prompts, right)
-        groups = []
-        for prompt, r in zip(prompts, right):
-            value, got = group_loss(run.model, reference, ids, prompt, r, first, rng)
-            rewards.append(float(got.mean()))
-            if value is not None:
-                groups.append(value / len(batch))
-        parts = groups + ([first_token_loss(run.model, ids, prompts, right)] if arm == "merge" else [])
+        groups, got = group_loss(run.model, reference, ids, prompts, right, first, rng)
+        rewards.append(float(got.mean()))
+        parts = [part for part in (groups, first_token_loss(run.model, ids, prompts, right) if arm == "merge" else None) if part is not None]
         return sum(parts) if parts else None
 
     # What is drawn from few groups is noise for the most part: small steps.
     run.go(loss, seconds, seconds, run.args.rate * (0.05 if arm in ("grpo", "merge") else 0.3))
     if rewards:
-        print(f"{arm}: mean reward {sum(rewards[:20]) / len(rewards[:20]):.3f} at first, {sum(rewards[-20:]) / len(rewards[-20:]):.3f} at last")
+        mean = lambda some: sum(some) / len(some)
+        print(f"{arm}: {run.seen} groups, mean reward {mean(rewards[:20]):.3f} at first, {mean(rewards[-20:]):.3f} at last", flush=True)
 
 
 def arguments():

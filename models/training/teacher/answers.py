@@ -43,15 +43,15 @@ def gather(paths, questions):
     return made
 
 
-def calibrate(logits, questions):
-    """Probabilities under one temperature a head, chosen on the questions that are judged; and the temperatures."""
+def calibrate(logits, questions, folds=range(FOLDS)):
+    """Probabilities under one temperature a head, chosen on the questions of these folds that are judged; and the temperatures."""
     probabilities, factors = {}, {}
     for task in TASKS:
-        rows = questions[task.name]
+        rows, asked = questions[task.name], data.answering(questions[task.name])
         probabilities[task.name], factors[task.name] = {}, {}
         for head in task.heads:
             z = logits[task.name][head.name]
-            at = [i for i, q in enumerate(rows) if report.is_judged(q) and q.get(head.name) is not None]
+            at = [i for i, q in enumerate(rows) if report.is_judged(q) and asked[i][0] in folds and q.get(head.name) is not None]
             factor = temperature(z[at], np.array([head.labels.index(rows[i][head.name]) for i in at])) if at else 1.0
             factors[task.name][head.name] = factor
             probabilities[task.name][head.name] = softmax(z * factor)
@@ -61,15 +61,19 @@ def calibrate(logits, questions):
 def write(probabilities, questions, folder):
     """oof_<task>.ndjson for each task, as cross-validation of the shipped models writes them, and report.json; gives the
     thresholds and on how many cases they rest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for task in TASKS:
-        report.write_answers(folder / f"oof_{task.name}.ndjson", task, questions[task.name], probabilities[task.name], every=True)
+    write_labels(probabilities, questions, folder)
     figures, thresholds, cases = report.by_origin(questions, probabilities)
     unseen = held_out(questions, probabilities)
     if unseen:
         figures["held_out"] = unseen
     (folder / "report.json").write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return figures, thresholds, cases
+
+
+def write_labels(probabilities, questions, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for task in TASKS:
+        report.write_answers(folder / f"oof_{task.name}.ndjson", task, questions[task.name], probabilities[task.name], every=True)
 
 
 def held_out(questions, probabilities):
@@ -82,17 +86,13 @@ def held_out(questions, probabilities):
     return report.summarise(rows, p)[0] if min(map(len, rows.values())) >= FEWEST else None
 
 
-def read(folder, questions):
+def read(folder, questions, tasks=TASKS):
     """Soft labels by task and head, in the questions' order; refuses files of other questions."""
     made = {}
-    for task in TASKS:
+    for task in tasks:
         lines = [json.loads(line) for line in (folder / f"oof_{task.name}.ndjson").read_text("utf-8").splitlines()]
         mine = [hashlib.sha256(q["text"].encode()).hexdigest() for q in questions[task.name]]
         if mine != [line["text_sha256"] for line in lines]:
             raise SystemExit(f"{task.name}: the soft labels are of other questions")
         made[task.name] = {h.name: np.array([line["heads"][h.name] for line in lines]) / 1e6 for h in task.heads}
     return made
-
-
-def all_folds(work):
-    return [work / f"fold{k}.npz" for k in range(FOLDS)]

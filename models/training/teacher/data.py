@@ -8,6 +8,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import contrasts
+import features
 import vocab
 from crossval import fold_of, held_out
 from tasks import TEXT_TASKS as TASKS
@@ -82,13 +83,16 @@ def encode(tokenizer, texts):
             for part in vocab.batches(texts) for e in tokenizer.encode_batch(part, add_special_tokens=False)]
 
 
-def prepare(tokenizer, questions, corpus, path):
-    """Writes one file with all ids: the questions of each task, and the text to adapt to as one stream."""
+def prepare(tokenizer, characters, questions, corpus, path):
+    """Writes one file with all ids: the questions of each task, and the text to adapt to as one stream, in the tokens of the
+    teacher and (`characters`) of the students."""
     flat = {}
     cases = [q["text"] for q in questions["classify"] if not q["held_out"]]
     stream = encode(tokenizer, cases) + encode(tokenizer, corpus)
     order = np.random.default_rng(0).permutation(len(stream))
     flat["stream"] = np.concatenate([stream[i] for i in order])
+    told = [np.array(ids, dtype=np.uint16) for ids in features.encode(characters, cases + corpus, LONGEST)]
+    flat["characters"] = np.concatenate([told[i] for i in order])
     for name, rows in questions.items():
         ids = encode(tokenizer, [q["text"] for q in rows])
         flat[f"{name}_ids"] = np.concatenate(ids) if ids else np.zeros(0, np.uint16)
@@ -106,6 +110,12 @@ def load(path):
     return flat["stream"], rows
 
 
+def characters(path):
+    """The stream of text in the students' tokens."""
+    with np.load(path) as file:
+        return file["characters"]
+
+
 def pad(rows):
     """One array, padded with zeros at the end."""
     made = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
@@ -114,11 +124,16 @@ def pad(rows):
     return made
 
 
-def epoch(lengths, batch, random, chunk=64):
-    """Batches of about equal lengths in random order; every row once."""
-    order, made = random.permutation(len(lengths)), []
+def epoch(lengths, batch, random, tokens=None, chunk=64):
+    """Batches of about equal lengths in random order, of so many rows and padded tokens at most; every row once."""
+    order, made, lengths = random.permutation(len(lengths)), [], np.asarray(lengths)
     for start in range(0, len(order), batch * chunk):
         part = order[start:start + batch * chunk]
-        part = part[np.argsort(np.asarray(lengths)[part], kind="stable")]
-        made += [part[i:i + batch] for i in range(0, len(part), batch)]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        while len(part):
+            rows = batch
+            while tokens and rows > 1 and lengths[part[:rows]].max() * len(part[:rows]) > tokens:
+                rows -= 1
+            made.append(part[:rows])
+            part = part[rows:]
     return [made[i] for i in random.permutation(len(made))]

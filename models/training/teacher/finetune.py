@@ -9,7 +9,7 @@ import loop
 import vocab
 from tasks import TEXT_TASKS as TASKS
 
-ENCODER_RATE, HEAD_RATE = 5e-5, 2e-3
+ENCODER_RATE, HEAD_RATE = 7e-5, 2e-3
 SMOOTHING = 0.05
 HIDE = (0.05, 0.08)
 # The checkpoint's last norm makes vectors too long for the heads' rate.
@@ -41,7 +41,7 @@ class Rows:
     """All tasks' questions in one list."""
 
     def __init__(self, ids, questions):
-        self.ids, self.task, self.at, self.labels = [], [], [], []
+        self.ids, self.task, self.at, self.labels, self.origin = [], [], [], [], []
         self.teaches, self.answering = [], []
         for t, task in enumerate(TASKS):
             told = data.labels(task, questions[task.name])
@@ -49,6 +49,7 @@ class Rows:
             self.task += [t] * len(told)
             self.at += range(len(told))
             self.labels += list(told)
+            self.origin += [q["origin"] for q in questions[task.name]]
             self.teaches += list(data.teaches(questions[task.name]))
             self.answering += data.answering(questions[task.name])
 
@@ -74,15 +75,17 @@ def loss_of_batch(teacher, rows, at, ids):
     return total / count.clamp(min=1)
 
 
-def finetune(encoder, rows, fold, path, epochs=6, batch=16, rates=(ENCODER_RATE, HEAD_RATE), deadline=None):
-    """A teacher that never learns from the fold; gives it with its losses."""
+def finetune(encoder, rows, fold, path, epochs=4, batch=96, tokens=12_000, rates=(ENCODER_RATE, HEAD_RATE), origins=None, deadline=None):
+    """A teacher that never learns from the fold, and from questions of these origins alone if any are named; gives it with
+    its losses. A batch has so many questions and padded tokens at most."""
     where = next(encoder.parameters()).device
     with torch.no_grad():
         encoder.output_norm.weight /= SHRINK
     teacher = Teacher(encoder).to(where)
-    pool = np.flatnonzero(np.array(rows.teaches) & (rows.folds() != fold) & (rows.folds() >= 0))
+    may = np.array(rows.teaches) & np.isin(rows.origin, origins or list(set(rows.origin)))
+    pool = np.flatnonzero(may & (rows.folds() != fold) & (rows.folds() >= 0))
     lengths = [len(rows.ids[i]) for i in pool]
-    order = [pool[b] for e in range(epochs) for b in data.epoch(lengths, batch, loop.generator("epoch", fold, e))]
+    order = [pool[b] for e in range(epochs) for b in data.epoch(lengths, batch, loop.generator("epoch", fold, e), tokens)]
 
     def loss_of(step):
         random = loop.generator("hide", fold, step)
@@ -96,20 +99,21 @@ def finetune(encoder, rows, fold, path, epochs=6, batch=16, rates=(ENCODER_RATE,
 
 
 @torch.no_grad()
-def answer(teacher, rows, fold, batch=64):
-    """Logits for every question that this fold's teacher may answer: by head, (places, logits)."""
+def answer(teacher, rows, fold, batch=64, known=False):
+    """Logits for every question that this fold's teacher may answer, or for those it learned from too (`known`): by head,
+    (places, logits)."""
     where = next(teacher.parameters()).device
-    mine = [i for i, a in enumerate(rows.answering) if fold in a]
+    mine = [i for i, a in enumerate(rows.answering) if known or fold in a]
     mine.sort(key=lambda i: len(rows.ids[i]))
     found = {key(t, h): ([], []) for t in TASKS for h in t.heads}
     for start in range(0, len(mine), batch):
         at = mine[start:start + batch]
         with loop.autocast(where):
             vectors = teacher(torch.from_numpy(data.pad([rows.ids[i] for i in at])).to(where))
-        for j, i in enumerate(at):
-            task = TASKS[rows.task[i]]
-            for head in task.heads:
+        for t, task in enumerate(TASKS):
+            rows_of = [j for j, i in enumerate(at) if rows.task[i] == t]
+            for head in task.heads if rows_of else ():
                 places, logits = found[key(task, head)]
-                places.append(rows.at[i])
-                logits.append(teacher.heads[key(task, head)](vectors[j].float()))
-    return {name: (np.array(places), torch.stack(logits).cpu().numpy()) for name, (places, logits) in found.items() if places}
+                places += [rows.at[at[j]] for j in rows_of]
+                logits.append(teacher.heads[key(task, head)](vectors[rows_of].float()))
+    return {name: (np.array(places), torch.cat(logits).cpu().numpy()) for name, (places, logits) in found.items() if places}

@@ -10,7 +10,8 @@ from export import IR, OPSET, Graph
 
 EPS = 1e-6
 FAR = -1e9
-LEVELS = 127
+EMBEDDED = 0.5
+BITS = 8
 # Smaller tensors stay in float32.
 SMALL = 2048
 
@@ -49,49 +50,62 @@ class Block(nn.Module):
         return x + self.down(y * torch.sigmoid(y))
 
 
+class Reader(nn.Module):
+    """The part that all students may start from: what it knows of characters and their order."""
+
+    def __init__(self, size, width=192, blocks=4, attending=2, heads=4):
+        super().__init__()
+        self.embed = nn.Embedding(size, width)
+        nn.init.normal_(self.embed.weight, std=EMBEDDED)
+        self.blocks = nn.ModuleList(Block(width, heads, i >= blocks - attending) for i in range(blocks))
+        self.norm = Norm(width)
+
+    def forward(self, ids, more=0):
+        """Vectors [texts, tokens, width] and which of the tokens are none, [texts, tokens, 1]; `more` is added to the embeddings."""
+        weight = (ids != 0).to(self.embed.weight.dtype)[:, :, None]
+        far = ((1 - weight) * FAR).transpose(1, 2)[:, None]
+        x = self.embed(ids) + more
+        for block in self.blocks:
+            x = block(x, weight, far)
+        return self.norm(x), weight
+
+
 class Student(nn.Module):
     """One task's model. `markers` holds a one at the ids of the task's segment markers."""
 
-    def __init__(self, task, markers, width=192, blocks=4, attending=2, heads=4):
+    def __init__(self, task, markers, **size):
         super().__init__()
         self.task = task
         self.register_buffer("markers", torch.as_tensor(markers, dtype=torch.int64))
-        self.embed = nn.Embedding(len(markers), width)
+        self.reader = Reader(len(markers), **size)
+        width = self.reader.embed.embedding_dim
         self.segment = nn.Embedding(len(task.segments) + 1, width)
-        nn.init.normal_(self.embed.weight, std=0.5)
-        nn.init.normal_(self.segment.weight, std=0.5)
-        self.blocks = nn.ModuleList(Block(width, heads, i >= blocks - attending) for i in range(blocks))
-        self.norm = Norm(width)
+        nn.init.normal_(self.segment.weight, std=EMBEDDED)
         self.out = nn.ModuleDict({h.name: nn.Linear(2 * width, len(h.labels)) for h in task.heads})
 
     def forward(self, ids):
         place = self.markers[ids].cumsum(1).clamp(max=len(self.task.segments))
-        weight = (ids != 0).to(self.embed.weight.dtype)[:, :, None]
-        far = ((1 - weight) * FAR).transpose(1, 2)[:, None]
-        x = self.embed(ids) + self.segment(place)
-        for block in self.blocks:
-            x = block(x, weight, far)
-        x = self.norm(x)
+        x, weight = self.reader(ids, self.segment(place))
         mean = (x * weight).sum(1) / weight.sum(1)
         top = (x + (1 - weight) * FAR).max(1).values
         both = torch.cat([mean, top], dim=-1)
         return {name: head(both) for name, head in self.out.items()}
 
 
-def levels(value):
-    """8-bit levels and one scale a row of a tensor."""
+def levels(value, bits=BITS):
+    """Levels of so many bits and one scale a row of a tensor."""
     flat = value.reshape(value.shape[0], -1)
-    scale = np.maximum(np.abs(flat).max(axis=1), 1e-12).astype(np.float32) / np.float32(LEVELS)
+    scale = np.maximum(np.abs(flat).max(axis=1), 1e-12).astype(np.float32) / np.float32(2 ** (bits - 1) - 1)
     scale = scale.reshape(-1, *[1] * (value.ndim - 1)).astype(np.float32)
     return np.rint(value / scale).astype(np.int8), scale
 
 
 @torch.no_grad()
-def quantise(student):
-    """Brings the weights to what the 8 bits hold, in place, so that figures are of what ships."""
+def quantise(student, bits=BITS):
+    """Brings the weights to what the bits hold, in place, so that figures are of what ships."""
     for _, p in student.named_parameters():
         if p.dim() > 1 and p.numel() >= SMALL:
-            whole, scale = levels(p.cpu().numpy())
+            whole, scale = levels(p.cpu().numpy(), bits)
             p.copy_(torch.from_numpy(whole.astype(np.float32) * scale))
 
 
@@ -121,17 +135,17 @@ def to_onnx(student, temperatures):
     def heads_of(x, heads):
         return g.node("Transpose", [g.node("Reshape", [x, axes(0, 0, heads, x_width // heads)])], perm=[0, 2, 1, 3])
 
-    x_width = state["embed.weight"].shape[1]
+    x_width = state["segment.weight"].shape[1]
     segments = g.constant(np.int64(len(student.task.segments)))
     place = g.node("CumSum", [g.node("Gather", [g.constant(state["markers"]), "input_ids"]), g.constant(np.int64(1))])
     real = g.node("Not", [g.node("Equal", ["input_ids", g.constant(np.int64(0))])])
     kept = g.node("Unsqueeze", [g.node("Cast", [real], to=TensorProto.FLOAT), axes(2)])
     away = g.node("Mul", [g.node("Sub", [f32(1), kept]), f32(FAR)])
     far = g.node("Unsqueeze", [g.node("Transpose", [away], perm=[0, 2, 1]), axes(1)])
-    x = g.node("Add", [g.node("Gather", [weight("embed.weight"), "input_ids"]),
+    x = g.node("Add", [g.node("Gather", [weight("reader.embed.weight"), "input_ids"]),
                        g.node("Gather", [weight("segment.weight"), g.node("Min", [place, segments])])])
-    for i, block in enumerate(student.blocks):
-        at = f"blocks.{i}."
+    for i, block in enumerate(student.reader.blocks):
+        at = f"reader.blocks.{i}."
         y = g.node("Transpose", [g.node("Mul", [norm(x, at + "norm_conv.weight"), kept])], perm=[0, 2, 1])
         y = g.node("Transpose", [g.node("Conv", [y, weight(at + "conv.weight")], kernel_shape=[3], pads=[1, 1])], perm=[0, 2, 1])
         a = g.node("Slice", [y, axes(0), axes(x_width), axes(2)])
@@ -146,7 +160,7 @@ def to_onnx(student, temperatures):
             x = g.node("Add", [x, linear(g.node("Reshape", [y, axes(0, 0, x_width)]), at + "o.weight")])
         y = linear(norm(x, at + "norm_ffn.weight"), at + "up.weight")
         x = g.node("Add", [x, linear(g.node("Mul", [y, g.node("Sigmoid", [y])]), at + "down.weight")])
-    x = norm(x, "norm.weight")
+    x = norm(x, "reader.norm.weight")
     mean = g.node("Div", [g.node("ReduceSum", [g.node("Mul", [x, kept]), axes(1)], keepdims=0),
                           g.node("ReduceSum", [kept, axes(1)], keepdims=0)])
     both = g.node("Concat", [mean, g.node("ReduceMax", [g.node("Add", [x, away])], axes=[1], keepdims=0)], axis=-1)
