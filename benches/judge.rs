@@ -2,7 +2,8 @@
 //! several schedules, with no text, no probability and no rule.
 //!
 //! The questions are those that the pipeline asks about the public cases. Raw runs have a process of their own, since a
-//! process has one ONNX Runtime environment. Figures are printed, nothing is asserted.
+//! process has one ONNX Runtime environment. Both run where `PRAETOR_DEVICE` says, `cpu` or `cuda`. Figures are printed,
+//! nothing is asserted.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -12,11 +13,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ndarray::Array2;
+use ort::ep::{CUDA, cuda::ConvAlgorithmSearch};
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 use praetor::case::Case;
-use praetor::judge::{Answer, Judge, JudgeConfig, JudgeError, Manifest, Question, Task, probe};
+use praetor::judge::{Answer, Device, Judge, JudgeConfig, JudgeError, Manifest, Question, Task, probe};
 use praetor::pipeline::{Ask, Pipeline};
 use praetor::sop;
 use tokenizers::Tokenizer;
@@ -35,6 +37,12 @@ type Ids = BTreeMap<Task, Vec<Vec<u32>>>;
 
 fn repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The judge's defaults, on the device that `PRAETOR_DEVICE` names.
+fn config() -> JudgeConfig {
+    let named = |device: String| serde_json::from_value(device.into()).unwrap();
+    JudgeConfig { device: std::env::var("PRAETOR_DEVICE").map_or(Device::Cpu, named), ..JudgeConfig::default() }
 }
 
 /// A judge that keeps what it is asked.
@@ -66,7 +74,7 @@ fn main() {
     if let Ok(path) = std::env::var(RAW) {
         return raw(Path::new(&path));
     }
-    let judge = Arc::new(Judge::open(&repo("models"), &JudgeConfig::default()).unwrap());
+    let judge = Arc::new(Judge::open(&repo("models"), &config()).unwrap());
     let book = sop::load(&repo("sop_rules/demo")).unwrap();
     let text = std::fs::read_to_string(repo("models/training/data/public/tickets.jsonl")).unwrap();
     let cases: Vec<Case> = text.lines().map(|line| Case::parse(line.as_bytes()).unwrap()).collect();
@@ -85,6 +93,7 @@ fn main() {
     let ids = token_ids(&judge, &questions);
     let (distinct, tokens) = (ids.values().map(Vec::len).sum::<usize>(), count(&ids));
     println!("{} cases ask {} questions, {distinct} distinct, {tokens} tokens", cases.len(), questions.len());
+    println!("models run on {}", config().device);
     for (task, rows) in &ids {
         println!("  {task}: {} distinct, {} tokens", rows.len(), rows.iter().map(Vec::len).sum::<usize>());
     }
@@ -103,7 +112,7 @@ fn main() {
     let file = tempfile::NamedTempFile::new().unwrap();
     serde_json::to_writer(&file, &ids).unwrap();
     let mut alone = Command::new(std::env::current_exe().unwrap());
-    alone.env(RAW, file.path()).env("PRAETOR_ORT_LIB", probe(&JudgeConfig::default()).library.unwrap());
+    alone.env(RAW, file.path()).env("PRAETOR_ORT_LIB", probe(&config()).library.unwrap());
     let said = alone.output().unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     let runs: Vec<(String, f64)> = serde_json::from_slice(&said.stdout).unwrap();
@@ -160,7 +169,13 @@ fn raw(path: &Path) {
             let open = |task: Task| {
                 let file = &manifest.models.iter().find(|model| model.id == task).unwrap().file;
                 let builder = Session::builder(&environment).unwrap();
-                let builder = builder.with_optimization_level(GraphOptimizationLevel::All).unwrap();
+                let mut builder = builder.with_optimization_level(GraphOptimizationLevel::All).unwrap();
+                if config().device == Device::Cuda {
+                    // As the judge sets it.
+                    let cuda = CUDA::default().with_device_id(0).with_tf32(false);
+                    let cuda = cuda.with_conv_algorithm_search(ConvAlgorithmSearch::Default);
+                    builder = builder.with_execution_providers([cuda.build().error_on_failure()]).unwrap();
+                }
                 builder.with_intra_threads(threads).unwrap().commit_from_file(repo("models").join(file)).unwrap()
             };
             let mut sessions: BTreeMap<Task, Session> = batches.keys().map(|task| (*task, open(*task))).collect();
