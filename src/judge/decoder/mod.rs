@@ -84,12 +84,13 @@ impl Decoder {
         let tokenizer = Tokenizer::parse(&path, &bytes)?;
         let tokens = Marks::of(&tokenizer).map_err(|reason| JudgeError::Tokenizer { path, reason })?;
         let (path, bytes) = read_checked("model verify", models_dir, &entry.file, &entry.sha256)?;
-        let session = session::builder(runtime, cfg, Task::Verify)?
+        let network = session::builder(runtime, cfg, Task::Verify)?
             .commit_from_memory(&bytes)
+            .and_then(|session| Network::new(session, entry))
             .map_err(|error| JudgeError::Load { task: Task::Verify, path, reason: error.message().to_owned() })?;
         let decoder = Decoder {
             encoder: tokenizer.encoder(Task::Verify, LONGEST)?,
-            network: Mutex::new(Network::new(session, entry)),
+            network: Mutex::new(network),
             tokens,
             tokenizer,
             entry: entry.clone(),
@@ -129,7 +130,7 @@ impl Decoder {
 
     /// One prefill, no decoding.
     fn verify(&self, network: &mut Network, rows: &[Row]) -> Result<Vec<Answer>, JudgeError> {
-        let (logits, _) = network.prefill(rows, self.width(rows))?;
+        let logits = network.read(rows, self.width(rows))?;
         let read = |row: &Row| Said { text: String::new(), read: row.ids.len(), decoded: 0, response_sha256: None };
         rows.iter()
             .zip(logits.rows())
@@ -140,7 +141,7 @@ impl Decoder {
     /// Prefill, first token, then words until the second verdict cannot change any more.
     fn reflect(&self, network: &mut Network, rows: &[Row]) -> Result<Vec<Answer>, JudgeError> {
         let width = self.width(rows);
-        let (logits, fresh) = network.prefill(rows, width)?;
+        let (logits, fresh) = network.read_on(rows, width)?;
         let mut cache = network.cache(rows, width, self.entry.max_reflection, &fresh);
         let rule = Rule { marks: &self.tokens, longest: self.entry.max_reflection };
         let mut states: Vec<Reflection> =
