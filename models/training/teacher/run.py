@@ -213,6 +213,7 @@ def side_by_side(args, stage, jobs):
 
 def answers(args):
     import answers as module
+    from tasks import TEXT_TASKS
     files = [args.work / f"fold{fold}.npz" for fold in args.folds]
     folder = args.work / "teacher"
     key = key_of({}, [*files, args.work / PACKED], ["answers", "data"])
@@ -224,7 +225,7 @@ def answers(args):
             return module.write_labels(probabilities, questions, folder)
         show(module.write(probabilities, questions, folder)[0])
 
-    once(args.work, "answers", key, [folder / f"oof_{task}.ndjson" for task in ("classify", "first_report", "supports", "measure")], make)
+    once(args.work, "answers", key, [folder / f"oof_{task.name}.ndjson" for task in TEXT_TASKS], make)
 
 
 def student_settings(args):

@@ -242,7 +242,8 @@ def onnx_answers(args):
         state = torch.load(args.work / "students" / f"{task.name}-{distil.ALL}.pt", weights_only=True)
         made = net.Student(task, state["markers"], **SETTINGS["distil"]["size"]).eval()
         made.load_state_dict(state)
-        want = {h.name: distil.answer(made, lessons, np.arange(16))[finetune.key(task, h)][1] for h in task.heads}
+        said = distil.answer(made, lessons, np.arange(len(ids)))
+        want = {h.name: said[finetune.key(task, h)][1] for h in task.heads}
         runner = verify.session((folder / f"{task.name}.onnx").read_bytes())
         width = max(map(len, ids))
         first = verify.run(runner, ids, width)
