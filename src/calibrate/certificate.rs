@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::keys::{KeyError, read_trusted};
 use super::ltt::Step;
 use super::monitor::Reference;
-use crate::decision::{Audit, Certified, Gate, Pins, Score, Strata};
+use crate::decision::{Audit, Certified, Gate, Pins, Score, Second, Strata};
 use crate::judge::Probability;
 
 /// The only format there is.
@@ -64,6 +64,61 @@ pub struct Stratum {
     pub certain: u64,
     /// The tests, from strict to loose.
     pub steps: Vec<Step>,
+    /// What was found about the second verdict, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<SecondVerdict>,
+}
+
+/// The second verdict in a stratum: a promise of its own about the decisions that the first one leaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondVerdict {
+    /// Its share of delta.
+    pub delta: f64,
+    /// It is for decisions whose first verdict is below this.
+    pub below: Probability,
+    /// The least second verdict; none where the first test failed.
+    pub threshold: Option<Probability>,
+    /// Calibration cases that are left to it.
+    pub certain: u64,
+    /// The tests, from strict to loose.
+    pub steps: Vec<Step>,
+}
+
+/// A threshold with the test that it rests on, as figures are told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Told<'a> {
+    /// The stratum.
+    pub name: &'a str,
+    /// Whether this is of the second verdict.
+    pub second: bool,
+    /// The threshold; none where nothing passed.
+    pub threshold: Option<Probability>,
+    /// Calibration cases of the stratum, or those left to the second verdict.
+    pub cases: u64,
+    /// Those of them whose facts were certain.
+    pub certain: u64,
+    /// Decisions that reach it, and wrong ones among them.
+    pub kept: Option<(u64, u64)>,
+    /// The p-value of the test that passed last, or of the one that failed.
+    pub p: Option<f64>,
+}
+
+impl Certificate {
+    /// Every threshold, a stratum's second verdict after its first.
+    pub fn told(&self) -> Vec<Told<'_>> {
+        let told = |name, second, threshold: Option<Probability>, (cases, certain), steps: &[Step]| {
+            let passed = steps.iter().rfind(|s| Some(s.threshold) == threshold);
+            let (kept, p) = (passed.map(|s| (s.kept, s.wrong)), passed.or(steps.last()).map(|s| s.p));
+            Told { name, second, threshold, cases, certain, kept, p }
+        };
+        let mut out = Vec::new();
+        for (name, s) in &self.certified {
+            out.push(told(name, false, s.threshold, (s.cases, s.certain), &s.steps));
+            out.extend(s.second.as_ref().map(|s| told(name, true, s.threshold, (s.certain, s.certain), &s.steps)));
+        }
+        out
+    }
 }
 
 /// What was looked at.
@@ -161,11 +216,16 @@ impl Certificate {
         let key = hex::decode(&self.audit.key).ok().and_then(|bytes| bytes.try_into().ok());
         let key = key.ok_or_else(|| CertificateError::Form("the audit's key has 64 hex digits".to_owned()))?;
         let thresholds = self.certified.iter().map(|(name, stratum)| (name.clone(), stratum.threshold));
+        let second = self.certified.iter().filter_map(|(name, stratum)| {
+            let second = stratum.second.as_ref()?;
+            Some((name.clone(), Second { below: second.below, least: second.threshold? }))
+        });
         Ok(Gate::Certified(Box::new(Certified {
             certificate: canonical.to_vec(),
             score: self.score,
             strata: self.strata.clone(),
             thresholds: thresholds.collect(),
+            second: second.collect(),
             audit: Audit { rate: self.audit.rate, key },
         })))
     }

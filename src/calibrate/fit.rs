@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::certificate::{AuditPlan, Basis, Certificate, Stratum};
+use super::certificate::{AuditPlan, Basis, Certificate, SecondVerdict, Stratum};
 use super::ltt::{Level, Scored, grid, test};
 use super::monitor::Reference;
 use super::sample::{Sample, tunes};
 use crate::decision::{Score, Strata};
 use crate::judge::{Manifest, Probability};
+
+/// The share of delta that goes to the second verdict, where there is one: few decisions are left to it.
+const SECOND: f64 = 0.2;
 
 /// What is asked of a calibration.
 #[derive(Debug, Clone)]
@@ -46,6 +49,7 @@ pub fn fit(samples: &[Sample], request: Request, binds: Map<String, Value>, orig
     let labelled: Vec<(&Sample, Scored)> =
         samples.iter().filter_map(|s| Some((s, Scored { score: s.score?, right: s.right? }))).collect();
     let (tuning, calibration): (Vec<_>, Vec<_>) = labelled.iter().copied().partition(|(s, _)| tunes(&s.ticket));
+    let twice = request.score == Score::FirstToken && labelled.iter().any(|(s, _)| s.second.is_some());
     let names: BTreeSet<&str> = match &request.strata {
         Strata::Direction => ["grants", "rejects", "asks"].into(),
         Strata::Scenes(groups) => groups.values().map(String::as_str).chain(["other"]).collect(),
@@ -53,17 +57,13 @@ pub fn fit(samples: &[Sample], request: Request, binds: Map<String, Value>, orig
     let (alpha, delta) = (request.alpha.as_f64(), request.delta.as_f64() / names.len() as f64);
     let mut certified = BTreeMap::new();
     for name in names {
-        let of = |split: &[(&Sample, Scored)]| -> (Vec<Scored>, u64) {
+        let own = |split: &[(&Sample, Scored)]| -> Vec<Twice> {
             let own = split.iter().filter(|(s, _)| request.strata.of(&s.remedy, &s.scene) == name);
-            let cases = own.clone().count() as u64;
-            (own.filter(|(s, _)| s.certain).map(|(_, scored)| *scored).collect(), cases)
+            own.filter(|(s, _)| s.certain).map(|(s, first)| Twice { first: *first, second: s.second }).collect()
         };
-        let ((tuning, _), (calibration, cases)) = (of(&tuning), of(&calibration));
-        let level = Level { alpha, delta };
-        let tested = test(&grid(&tuning, level), &calibration, level);
-        let certain = calibration.len() as u64;
-        let stratum = Stratum { delta, threshold: tested.threshold, cases, certain, steps: tested.steps };
-        certified.insert(name.to_owned(), stratum);
+        let cases = calibration.iter().filter(|(s, _)| request.strata.of(&s.remedy, &s.scene) == name).count() as u64;
+        let (tuning, calibration) = (own(&tuning), own(&calibration));
+        certified.insert(name.to_owned(), stratum(&tuning, &calibration, cases, Level { alpha, delta }, twice));
     }
     Certificate {
         format: Certificate::format(),
@@ -84,6 +84,46 @@ pub fn fit(samples: &[Sample], request: Request, binds: Map<String, Value>, orig
         },
         audit: request.audit,
         reference: Reference::of(samples),
+    }
+}
+
+/// A decision with both scores.
+#[derive(Debug, Clone, Copy)]
+struct Twice {
+    first: Scored,
+    second: Option<Probability>,
+}
+
+/// Tests one stratum. Where the second verdict is to be certified too, the first one's sequence ends with the loosest
+/// threshold that holds on the tuning split, and the second has a sequence of its own on what lies below it: which cases
+/// each test looks at is settled before the calibration split is.
+fn stratum(tuning: &[Twice], calibration: &[Twice], cases: u64, level: Level, twice: bool) -> Stratum {
+    let firsts = |of: &[Twice]| of.iter().map(|d| d.first).collect::<Vec<_>>();
+    let (own_tuning, own) = (firsts(tuning), firsts(calibration));
+    let first_level = Level { delta: if twice { level.delta * (1.0 - SECOND) } else { level.delta }, ..level };
+    let mut thresholds = grid(&own_tuning, first_level);
+    let below = twice.then(|| test(&thresholds, &own_tuning, first_level).threshold).flatten();
+    thresholds.retain(|t| below.is_none_or(|below| *t >= below));
+    let tested = test(&thresholds, &own, first_level);
+    let second = below.filter(|_| tested.threshold.is_some()).and_then(|below| {
+        let level = Level { delta: level.delta * SECOND, ..level };
+        let left = |of: &[Twice]| -> Option<Vec<Scored>> {
+            let left = of.iter().filter(|d| d.first.score < below);
+            left.map(|d| Some(Scored { score: d.second?, ..d.first })).collect()
+        };
+        // A decision without a second verdict cannot be passed by it: nothing can be promised of those that have one.
+        let (tuning, left) = (left(tuning)?, left(calibration)?);
+        let tested = test(&grid(&tuning, level), &left, level);
+        let (threshold, certain, steps) = (tested.threshold, left.len() as u64, tested.steps);
+        Some(SecondVerdict { delta: level.delta, below, threshold, certain, steps })
+    });
+    Stratum {
+        delta: first_level.delta,
+        threshold: tested.threshold,
+        cases,
+        certain: own.len() as u64,
+        steps: tested.steps,
+        second,
     }
 }
 

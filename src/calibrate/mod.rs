@@ -14,7 +14,9 @@ mod sample;
 mod stats;
 mod svg;
 
-pub use certificate::{AuditPlan, Basis, Certificate, CertificateError, Signed, Stratum, binds, recorded_gate};
+pub use certificate::{
+    AuditPlan, Basis, Certificate, CertificateError, SecondVerdict, Signed, Stratum, Told, binds, recorded_gate,
+};
 pub use fit::{Origin, Request, fit, same_training};
 pub use keys::{KeyError, create_private, read_private, read_trusted, write_trusted};
 pub use ltt::{Level, Scored, Step, Tested, grid, test};

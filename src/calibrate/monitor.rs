@@ -295,6 +295,7 @@ mod tests {
             auto: true,
             audit: n.is_multiple_of(4),
             score: Probability::from_millionths(score),
+            second: None,
             right,
         }
     }

@@ -101,18 +101,22 @@ fn promise(out: &mut String, signed: &Signed, lang: Lang) {
         let _ = write!(out, "<th{}>{head}</th>", if at == 0 { "" } else { " class=\"n\"" });
     }
     let _ = writeln!(out, "</tr>");
-    for (name, stratum) in &body.certified {
-        let (zh, en) = stratum_name(name);
-        let passed = stratum.steps.iter().rfind(|s| Some(s.threshold) == stratum.threshold);
+    for told in body.told() {
+        let (zh, en) = stratum_name(told.name);
+        let name = match (told.second, lang) {
+            (false, _) => lang.pick(zh, en).to_owned(),
+            (true, Lang::Zh) => format!("{zh}：第二结论"),
+            (true, Lang::En) => format!("{en}: second verdict"),
+        };
         let cell = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
         let cells = [
-            cell(stratum.threshold.map(|t| t.to_string())),
-            cell(passed.map(|s| s.kept.to_string())),
-            cell(passed.map(|s| s.wrong.to_string())),
-            stratum.cases.to_string(),
-            cell(passed.or(stratum.steps.last()).map(|s| format!("{:.2e}", s.p))),
+            cell(told.threshold.map(|t| t.to_string())),
+            cell(told.kept.map(|(kept, _)| kept.to_string())),
+            cell(told.kept.map(|(_, wrong)| wrong.to_string())),
+            told.cases.to_string(),
+            cell(told.p.map(|p| format!("{p:.2e}"))),
         ];
-        let _ = write!(out, "<tr><td>{}</td>", escaped(lang.pick(zh, en)));
+        let _ = write!(out, "<tr><td>{}</td>", escaped(&name));
         for value in cells {
             let _ = write!(out, "<td class=\"n\">{value}</td>");
         }

@@ -142,6 +142,8 @@ pub struct Sample {
     pub audit: bool,
     /// The score.
     pub score: Option<Probability>,
+    /// The second verdict of the reward model.
+    pub second: Option<Probability>,
     /// Whether the remedy is right; none where nobody knows.
     pub right: Option<bool>,
 }
@@ -164,6 +166,7 @@ impl Sample {
             auto,
             audit: auto && decision["audit"] == true,
             score: number.as_f64().and_then(Probability::from_fraction),
+            second: decision["verification"]["second"].as_f64().and_then(Probability::from_fraction),
             right: labels.right(&ticket, decision),
             ticket,
         })

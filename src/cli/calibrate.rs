@@ -15,8 +15,8 @@ use super::eval::read_cases;
 use super::gate::certificate;
 use super::open_ungated;
 use crate::calibrate::{
-    AuditPlan, Certificate, Labels, Origin, Request, Sample, binds, create_private, fit, read_private, same_training,
-    write_trusted,
+    AuditPlan, Certificate, Labels, Origin, Request, Sample, Told, binds, create_private, fit, read_private,
+    same_training, write_trusted,
 };
 use crate::config::Config;
 use crate::decision::{Gate, Pins, Score, Strata, stratum_name};
@@ -179,7 +179,7 @@ fn second_of_pairs(files: &[PathBuf]) -> anyhow::Result<Vec<&PathBuf>> {
 }
 
 fn decide(panel: Panel, args: &FitArgs) -> anyhow::Result<Vec<Value>> {
-    let panel = panel.gated(&Gate::Open);
+    let panel = panel.gated(&Gate::Reflecting);
     let mut cases = Vec::new();
     for path in args.files.iter().step_by(2) {
         cases.extend(read_cases(path)?.0);
@@ -278,19 +278,20 @@ fn describe(certificate: &Certificate, lang: Lang, out: &mut impl Write) -> anyh
         "{:<10}{:>10}{:>8}{:>9}{:>7}{:>7}{:>11}",
         "stratum", "threshold", "cases", "certain", "kept", "wrong", "p"
     )?;
-    for (name, stratum) in &certificate.certified {
-        let passed = stratum.steps.iter().rfind(|s| Some(s.threshold) == stratum.threshold);
-        let shown = passed.or(stratum.steps.last());
-        let (kept, wrong) = passed.map_or((0, 0), |s| (s.kept, s.wrong));
-        let threshold = stratum.threshold.map_or("–".to_owned(), |t| t.to_string());
-        let p = shown.map_or("–".to_owned(), |s| format!("{:.2e}", s.p));
-        let (of, certain) = (stratum.cases, stratum.certain);
-        writeln!(
-            out,
-            "{name:<10}{threshold:>10}{of:>8}{certain:>9}{kept:>7}{wrong:>7}{p:>11}  {}",
-            lang.pick(stratum_name(name).0, stratum_name(name).1)
-        )?;
-        (auto, right, cases) = (auto + kept, right + kept - wrong, cases + stratum.cases);
+    for told in certificate.told() {
+        let Told { name, second, cases: of, certain, .. } = told;
+        let (kept, wrong) = told.kept.unwrap_or_default();
+        let threshold = told.threshold.map_or("–".to_owned(), |t| t.to_string());
+        let p = told.p.map_or("–".to_owned(), |p| format!("{p:.2e}"));
+        let (zh, en) = if second {
+            ("其中由复核的第二结论", "those left to the second verdict")
+        } else {
+            stratum_name(name)
+        };
+        let name = if second { "  second" } else { name };
+        let text = lang.pick(zh, en);
+        writeln!(out, "{name:<10}{threshold:>10}{of:>8}{certain:>9}{kept:>7}{wrong:>7}{p:>11}  {text}")?;
+        (auto, right, cases) = (auto + kept, right + kept - wrong, cases + if second { 0 } else { of });
     }
     let rate = |right: u64, of: u64| Rate { right: right as usize, of: of as usize };
     let shown = |rate: Rate| match (rate.share(), rate.wilson()) {

@@ -1,5 +1,6 @@
 //! What must hold, besides certain facts, before a decision may stand without a person: a certificate that fits what
-//! runs, and a score at or above the threshold that was certified for decisions of its kind.
+//! runs, and a score at or above the threshold that was certified for decisions of its kind. A first verdict of the reward
+//! model that falls short may be made good by the second one, where that has been certified too.
 //!
 //! The gate says automatic or for a person. It never sees a remedy to change it.
 
@@ -92,8 +93,20 @@ pub struct Certified {
     pub strata: Strata,
     /// The least score of each stratum; none where nothing passed.
     pub thresholds: BTreeMap<String, Option<Probability>>,
+    /// What the second verdict may make good, by stratum; none where that is not certified.
+    pub second: BTreeMap<String, Second>,
     /// The share that is looked at all the same.
     pub audit: Audit,
+}
+
+/// When the second verdict is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Second {
+    /// For decisions whose first verdict is below this.
+    pub below: Probability,
+    /// The least second verdict.
+    pub least: Probability,
 }
 
 /// The gate of a pipeline.
@@ -102,8 +115,10 @@ pub enum Gate {
     /// There is no certificate that fits what runs: nothing is automatic.
     #[default]
     Shut,
-    /// No certificate is asked for: certain facts are enough. For measuring and calibrating alone.
+    /// No certificate is asked for: certain facts are enough. For measuring alone.
     Open,
+    /// As open, and every decision is reflected on: for calibrating, where the second verdict of each must be known.
+    Reflecting,
     /// A certificate decides.
     Certified(Box<Certified>),
 }
@@ -116,6 +131,7 @@ pub(super) struct Seen<'a> {
     pub(super) remedy_kind: &'a str,
     pub(super) confidence: Probability,
     pub(super) first_token: Option<Probability>,
+    pub(super) second: Option<Probability>,
 }
 
 impl Gate {
@@ -123,7 +139,7 @@ impl Gate {
     pub fn pin(&self) -> String {
         match self {
             Self::Shut => "none".to_owned(),
-            Self::Open => "ungated".to_owned(),
+            Self::Open | Self::Reflecting => "ungated".to_owned(),
             Self::Certified(certified) => certified.hash(),
         }
     }
@@ -135,6 +151,7 @@ impl Gate {
             Self::Certified(certified) if certified.score == Score::FirstToken => {
                 certified.thresholds.get(certified.strata.of(remedy_kind, scene)).copied().flatten()
             }
+            Self::Reflecting => Some(Probability::ONE),
             _ => None,
         }
     }
@@ -142,7 +159,7 @@ impl Gate {
     /// Whether a decision whose facts are certain is drawn for the audit, or why it may not be automatic.
     pub(super) fn pass(&self, seen: Seen<'_>) -> Result<bool, Reason> {
         match self {
-            Self::Open => Ok(false),
+            Self::Open | Self::Reflecting => Ok(false),
             Self::Shut => Err(reason(
                 "no_certificate",
                 "没有与现用模型和规则相符的有效证书，任何案件都不自动处理".to_owned(),
@@ -181,11 +198,17 @@ impl Certified {
             ));
         };
         if score < least {
-            return Err(reason(
-                "score_too_low",
-                format!("把握 {} 低于证书为“{zh}”类定的 {}", percent(score), percent(least)),
-                format!("the score {} is below the {} certified for “{en}”", percent(score), percent(least)),
-            ));
+            let heard = self.second.get(stratum).filter(|second| score < second.below).zip(seen.second);
+            if heard.is_some_and(|(second, said)| said >= second.least) {
+                return Ok(self.audit.draws(seen.case_hash));
+            }
+            let mut zh = format!("把握 {} 低于证书为“{zh}”类定的 {}", percent(score), percent(least));
+            let mut en = format!("the score {} is below the {} certified for “{en}”", percent(score), percent(least));
+            if let Some((second, said)) = heard {
+                zh += &format!("，反思之后的 {} 也低于 {}", percent(said), percent(second.least));
+                en += &format!(", and so is {} after reflecting, below {}", percent(said), percent(second.least));
+            }
+            return Err(reason("score_too_low", zh, en));
         }
         Ok(self.audit.draws(seen.case_hash))
     }
@@ -221,6 +244,7 @@ mod tests {
             remedy_kind,
             confidence: p(confidence),
             first_token: first_token.map(p),
+            second: None,
         }
     }
 
@@ -231,6 +255,10 @@ mod tests {
             score,
             strata: Strata::Direction,
             thresholds: thresholds.into_iter().map(|(name, t)| (name.to_owned(), t)).collect(),
+            second: match score {
+                Score::FirstToken => [("grants".to_owned(), Second { below: p(850_000), least: p(700_000) })].into(),
+                Score::Confidence => BTreeMap::new(),
+            },
             audit: Audit { rate: Probability::ZERO, key: [7; 32] },
         }))
     }
@@ -247,6 +275,12 @@ mod tests {
         assert_eq!(code(&gate, seen("refund_only", 0, Some(950_000))), Ok(false));
         assert_eq!(code(&gate, seen("refund_only", 1_000_000, Some(10))), Err("score_too_low"));
         assert_eq!(code(&gate, seen("refund_only", 1_000_000, None)), Err("score_missing"));
+        // The second verdict counts where the first is below what it was certified for, and nowhere else.
+        let twice = |kind, first, second| Seen { second: Some(p(second)), ..seen(kind, 0, Some(first)) };
+        assert_eq!(code(&gate, twice("refund_only", 849_999, 700_000)), Ok(false));
+        assert_eq!(code(&gate, twice("refund_only", 849_999, 699_999)), Err("score_too_low"));
+        assert_eq!(code(&gate, twice("refund_only", 850_000, 1_000_000)), Err("score_too_low"));
+        assert_eq!(code(&gate, twice("request_evidence", 1, 1_000_000)), Err("not_certified"));
         assert_eq!(code(&Gate::Shut, seen("refund_only", 1_000_000, None)), Err("no_certificate"));
         assert_eq!(code(&Gate::Open, seen("refund_only", 0, None)), Ok(false));
     }

@@ -21,7 +21,7 @@ use crate::nodes::{
 use crate::sop::{Bilingual, RuleBook, Sop};
 
 pub use explain::{Explanation, Flip};
-pub use gate::{Audit, Certified, Gate, Score, Strata, direction, stratum_name};
+pub use gate::{Audit, Certified, Gate, Score, Second, Strata, direction, stratum_name};
 pub use pins::{ENGINE, Pins};
 pub use reasons::Reason;
 pub(crate) use trace::sha256;
@@ -216,6 +216,7 @@ pub fn decide(
         remedy_kind: &proposal.kind,
         confidence,
         first_token: verification.first_token,
+        second: verification.second,
     });
     let (outcome, audit) = match (certain, passed) {
         (true, Ok(audit)) => (Outcome::Auto, audit),

@@ -168,11 +168,18 @@ pub struct Said {
     pub text: String,
     /// Tokens read to answer.
     pub read: usize,
+    /// Those of them that are the rule's and need not be read again for other cases under it.
+    #[serde(default, skip_serializing_if = "none")]
+    pub shared: usize,
     /// Tokens decoded to answer.
     pub decoded: usize,
     /// SHA-256 of a server's whole response, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_sha256: Option<String>,
+}
+
+fn none(tokens: &usize) -> bool {
+    *tokens == 0
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use praetor::decision::{Audit, Certified, Decision, Gate, Outcome, Score, Strata, Verification};
+use praetor::decision::{Audit, Certified, Decision, Gate, Outcome, Score, Second, Strata, Verification};
 use praetor::judge::{Answer, JudgeError, Probability, Question, Task};
 use praetor::pipeline::{Ask, Pipeline};
 
@@ -23,6 +23,10 @@ fn certified(score: Score, grants: u32, rejects: Option<u32>, asks: Option<u32>)
         score,
         strata: Strata::Direction,
         thresholds: thresholds.into_iter().map(|(name, t)| (name.to_owned(), t.map(p))).collect(),
+        second: match score {
+            Score::FirstToken => [("rejects".to_owned(), Second { below: p(500_000), least: p(500_000) })].into(),
+            Score::Confidence => [].into(),
+        },
         audit: Audit { rate: p(300_000), key: [1; 32] },
     }))
 }

@@ -1,7 +1,10 @@
 //! What is promised, over and over: of 1,000 draws the precision behind the threshold is below 1 - alpha in at most a
 //! share delta. The truth of each draw is known, for the cases are drawn from a law.
 
-use praetor::calibrate::{Level, Scored, grid, test};
+use std::collections::BTreeMap;
+
+use praetor::calibrate::{AuditPlan, Level, Origin, Request, Sample, Scored, fit, grid, test};
+use praetor::decision::{Score, Strata};
 use praetor::judge::Probability;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -91,4 +94,69 @@ fn strata_share_the_chance_of_failing() {
         failed += u32::from(any);
     }
     assert!((5..=MOST).contains(&failed), "{failed} of {DRAWS} draws break a promise");
+}
+
+/// The second verdict's promise is about the decisions that the first one leaves. Above a first verdict of one half one in
+/// a hundred is wrong; below, nine in ten are, unless the second verdict is above 0.7: then this share is.
+fn second_verdicts(wrong: f64) -> (u32, u32) {
+    let mut rng = StdRng::seed_from_u64(41);
+    let draw = |rng: &mut StdRng, n: usize| {
+        let [first, second, lot] = [(); 3].map(|()| rng.random::<f64>());
+        let chance = if first > 0.5 {
+            0.01
+        } else if second > 0.7 {
+            wrong
+        } else {
+            0.9
+        };
+        let text = |text: &str| text.to_owned();
+        let (scene, remedy, rulebook) = (text("invoice"), text("refund_only"), text("r"));
+        let [score, second] = [first, second].map(Probability::from_fraction);
+        let right = Some(lot >= chance);
+        Sample {
+            ticket: format!("T{n}"),
+            scene,
+            remedy,
+            rulebook,
+            certain: true,
+            auto: false,
+            audit: false,
+            score,
+            second,
+            right,
+        }
+    };
+    let (mut violations, mut passed) = (0, 0);
+    for of in 0..DRAWS as usize {
+        let samples: Vec<Sample> = (0..1_500).map(|n| draw(&mut rng, of * 1_500 + n)).collect();
+        let request = Request {
+            issued: String::new(),
+            score: Score::FirstToken,
+            alpha: Probability::from_fraction(LEVEL.alpha).unwrap(),
+            delta: Probability::from_fraction(LEVEL.delta).unwrap(),
+            strata: Strata::Direction,
+            audit: AuditPlan { rate: Probability::ZERO, key: String::new() },
+        };
+        let found = fit(&samples, request, serde_json::Map::new(), Origin::default()).certified;
+        let second: BTreeMap<_, _> = found.iter().filter_map(|(name, s)| Some((name, s.second.as_ref()?))).collect();
+        let Some(grants) = second.get(&"grants".to_owned()) else { continue };
+        assert!((grants.delta - 0.2 * LEVEL.delta / 3.0).abs() < 1e-12);
+        let Some(least) = grants.threshold else { continue };
+        passed += 1;
+        // Of what lies below, so much has a first verdict above one half.
+        let (below, least) = (grants.below.as_f64(), least.as_f64());
+        let above = (below - 0.5).max(0.0) / below;
+        let doubtful = ((0.7 - least).max(0.0) * 0.9 + (1.0 - least.max(0.7)) * wrong) / (1.0 - least);
+        violations += u32::from(above * 0.01 + (1.0 - above) * doubtful > LEVEL.alpha);
+    }
+    (violations, passed)
+}
+
+#[test]
+fn the_second_verdict_keeps_a_promise_of_its_own() {
+    // A fifth of a third of delta: 3.3 in a thousand draws; more than 10 come up once in a thousand times.
+    let (violations, passed) = second_verdicts(0.03);
+    assert!(violations <= 10 && passed > 200, "{violations} violations, {passed} passed");
+    let (violations, passed) = second_verdicts(0.11);
+    assert!(violations <= 10, "{violations} violations, {passed} passed");
 }

@@ -18,7 +18,7 @@ from model import Decoder, causal, restored
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parents[1]
-FORMAT, CHARACTERS = "pra/3", 1200
+FORMAT, CHARACTERS = "pra/4", 1500
 LARGEST = 16 << 20
 
 
@@ -70,12 +70,14 @@ def as_shipped(model):
 
 
 def graph(model):
-    """Inputs and outputs are those of src/judge/decoder/step.rs."""
+    """Inputs and outputs are those of src/judge/decoder/step.rs. What is old and what is new is attended to apart, so that the old
+    is never copied and one mask of the new serves all rows."""
     c, g = model.c, Graph()
     embed = g.matrix(model.embed.weight)
     x = g.node("Gather", embed, "input_ids")
     scale, fresh = g.constant(1 / np.sqrt(c.head_width), np.float32), []
-    one = g.constant([1])
+    one, last_axis = g.constant([1]), g.constant([-1])
+    old_length = g.node("Shape", "past", start=3, end=4)
     cos, sin = (g.node("Unsqueeze", g.node("Gather", g.constant(table, np.float32), "places"), one) for table in (model.cos, model.sin))
 
     def turned(x):
@@ -90,10 +92,14 @@ def graph(model):
         q, k = turned(q), turned(k)
         fresh += [g.node("Unsqueeze", k, one), g.node("Unsqueeze", v, one)]
         old = [g.node("Squeeze", g.node("Slice", "past", g.constant([2 * i + j]), g.constant([2 * i + j + 1]), one), one) for j in (0, 1)]
-        keys, values = g.node("Concat", old[0], k, axis=2), g.node("Concat", old[1], v, axis=2)
-        scores = g.node("MatMul", q, g.node("Transpose", keys, perm=[0, 1, 3, 2]))
-        scores = g.node("Softmax", g.node("Add", g.node("Mul", scores, scale), "mask"), axis=-1)
-        seen = g.node("Transpose", g.node("MatMul", scores, values), perm=[0, 2, 1, 3])
+        q = g.node("Mul", q, scale)
+        scores = [g.node("Add", g.node("MatMul", q, g.node("Transpose", keys, perm=[0, 1, 3, 2])), mask)
+                  for keys, mask in ((old[0], "old_mask"), (k, "mask"))]
+        share = g.node("Softmax", g.node("Concat", *scores, axis=-1), axis=-1)
+        of_old = g.node("Slice", share, g.constant([0]), old_length, last_axis)
+        of_new = g.node("Slice", share, old_length, g.constant([1 << 30]), last_axis)
+        seen = g.node("Add", g.node("MatMul", of_old, old[1]), g.node("MatMul", of_new, v))
+        seen = g.node("Transpose", seen, perm=[0, 2, 1, 3])
         seen = g.node("Reshape", seen, g.constant([0, 0, c.width]))
         x = g.node("Add", x, g.node("MatMul", seen, g.matrix(block.out.weight, turned=True)))
         up = g.node("MatMul", g.norm(x, block.norm2), g.matrix(block.up.weight, turned=True))
@@ -107,8 +113,8 @@ def graph(model):
     info = helper.make_tensor_value_info
     past = ["rows", 2 * c.layers, c.heads, "old", c.head_width]
     inputs = [info("input_ids", TensorProto.INT64, ["rows", "new"]), info("places", TensorProto.INT64, ["rows", "new"]),
-              info("mask", TensorProto.FLOAT, ["rows", 1, "new", "all"]), info("past", TensorProto.FLOAT, past),
-              info("at", TensorProto.INT64, ["rows"])]
+              info("old_mask", TensorProto.FLOAT, ["rows", 1, 1, "old"]), info("mask", TensorProto.FLOAT, [1, 1, "new", "new"]),
+              info("past", TensorProto.FLOAT, past), info("at", TensorProto.INT64, ["rows"])]
     outputs = [info("logits", TensorProto.FLOAT, ["rows", c.vocabulary]),
                info("fresh", TensorProto.FLOAT, past[:3] + ["new", c.head_width])]
     made = helper.make_graph(g.nodes, "praetor-grm", inputs, outputs, g.weights)
@@ -144,12 +150,15 @@ def check(data, model):
     ids = torch.randint(2, model.c.vocabulary, (2, 24))
     old = torch.zeros(2, 2 * model.c.layers, model.c.heads, 8, model.c.head_width)
     nothing = torch.zeros(2, 8, dtype=torch.bool)
-    for past, mask, at in ((old, causal(2, 24, nothing), torch.tensor([23, 7])), (torch.randn_like(old), causal(2, 24, ~nothing), torch.tensor([3, 0]))):
+    some = torch.tensor([[True] * 8, [True] * 3 + [False] * 5])
+    for past, real, at in ((old, nothing, torch.tensor([23, 7])), (torch.randn_like(old), some, torch.tensor([3, 0]))):
+        mask = causal(2, 24, real)
         places = torch.arange(24).expand(2, 24)
         with torch.no_grad():
             wanted = model(ids, places, mask, past, at)
         found = session.run(["logits", "fresh"], {"input_ids": ids.numpy(), "places": places.contiguous().numpy(),
-                            "mask": mask.contiguous().numpy(), "past": past.numpy(), "at": at.numpy()})
+                            "old_mask": mask[:, :, :1, :8].contiguous().numpy(), "mask": mask[:1, :, :, 8:].contiguous().numpy(),
+                            "past": past.numpy(), "at": at.numpy()})
         for a, b in zip(wanted, found):
             assert np.abs(a.numpy() - b).max() < 1e-3, np.abs(a.numpy() - b).max()
 

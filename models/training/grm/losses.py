@@ -30,7 +30,7 @@ class Ids:
         of = tokenizer.token_to_id
         self.right, self.wrong, self.final, self.end = of(RIGHT), of(WRONG), of(FINAL), of(END)
         self.operators = [of(op) for op in OPERATORS]
-        self.line, self.reasoning = of("\n"), of("[R]")
+        self.line, self.problem, self.reasoning = of("\n"), of("[P]"), of("[R]")
         self.digits = [i for i in map(of, "0123456789") if i is not None]
         self.point = of(".")
         # Tokens from here on are words; before stand the marks.
@@ -74,9 +74,10 @@ def reflection_loss(model, ids, hidden, prompts, reflections, right, weight=0.3)
 
 
 def without_problem(row, ids):
-    """The example with P left out."""
-    at = row["pra_ids"].index(ids.reasoning)
-    return row | {"pra_ids": row["pra_ids"][at:], "holds": [(end - at, truth) for end, truth in row["holds"] if end >= at]}
+    """The example with P left out; the rule stays."""
+    begins, ends = (row["pra_ids"].index(mark) for mark in (ids.problem, ids.reasoning))
+    told, gone = row["pra_ids"][:begins] + row["pra_ids"][ends:], ends - begins
+    return row | {"pra_ids": told, "holds": [(end - gone, truth) for end, truth in row["holds"] if end >= ends]}
 
 
 def of_long_numbers(x, ids):
@@ -96,10 +97,12 @@ def warm_up_loss(model, ids, batch, rng, words=0.15, share=0.2):
     noise, digit_noise = (torch.rand(x.shape, generator=generator, device="cpu").to(x.device) for _ in range(2))
     place = torch.arange(x.shape[1])[None]
     inside = place < torch.tensor([len(r["pra_ids"]) - 1 for r in batch])[:, None]
-    problem = place < torch.tensor([r["pra_ids"].index(ids.reasoning) for r in batch])[:, None]
+    # The rule, which is shared by many cases, then P, then R and A.
+    rule_ends = torch.tensor([next(i for i, t in enumerate(r["pra_ids"]) if t in (ids.problem, ids.reasoning)) for r in batch])[:, None]
+    ruled, problem = place < rule_ends, place < torch.tensor([r["pra_ids"].index(ids.reasoning) for r in batch])[:, None]
     rate = torch.tensor([rng.random() * MOST_BLANK for _ in batch])[:, None]
     numberless = torch.tensor([rng.random() < NUMBERLESS for _ in batch])[:, None]
-    blank = (x >= ids.plain) & (noise < torch.where(problem, rate, BLANK))
+    blank = (x >= ids.plain) & (noise < torch.where(ruled, 0.0, torch.where(problem, rate, BLANK)))
     blank |= ~problem & numberless & of_long_numbers(x, ids) & (digit_noise < DIGITS)
     hidden = model.read(torch.where(blank & inside, UNKNOWN, x))[0]
     loss = reflection_loss(model, ids, hidden, *columns(batch))

@@ -32,7 +32,7 @@ fn in_force(state: &AppState, tenant: &TenantId) -> Option<Certified> {
     let pipeline = state.live.of(tenant)?;
     match pipeline.gate() {
         Gate::Certified(certified) => Some((**certified).clone()),
-        Gate::Open | Gate::Shut => None,
+        Gate::Open | Gate::Reflecting | Gate::Shut => None,
     }
 }
 

@@ -2,8 +2,10 @@
 //! whether the decision is right; asked to, it reflects in words and gives a second verdict. Never sees a case.
 //!
 //! The same text gets the same answer in whatever batch: rows are computed apart, padded to fixed widths, and decoding
-//! always runs [`step::ROWS`] rows, since a product of one row has other kernels with other rounding.
+//! always runs [`step::ROWS`] rows, since a product of one row has other kernels with other rounding. A rule is always read by
+//! itself, before the texts that begin with it.
 
+mod rules;
 mod state;
 mod step;
 
@@ -49,6 +51,8 @@ struct Marks {
     wrong: u32,
     final_verdict: u32,
     operators: Vec<u32>,
+    /// Ends the rule that a text begins with.
+    problem: u32,
 }
 
 impl Marks {
@@ -61,6 +65,7 @@ impl Marks {
             wrong: id("[错]")?,
             final_verdict: id("[终]")?,
             operators: Self::OPERATORS.into_iter().map(id).collect::<Result<_, _>>()?,
+            problem: id("[P]")?,
         })
     }
 }
@@ -69,6 +74,25 @@ impl Marks {
 struct Row {
     index: usize,
     ids: Vec<u32>,
+    /// How many of them, from the first on, are the rule's and shared with other texts.
+    shared: usize,
+}
+
+impl Row {
+    /// The tokens that are shared.
+    fn rule(&self) -> &[u32] {
+        &self.ids[..self.shared]
+    }
+
+    /// What was said of it.
+    fn said(&self, text: String, decoded: usize) -> Said {
+        Said { text, read: self.ids.len(), shared: self.shared, decoded, response_sha256: None }
+    }
+
+    /// The tokens that are not.
+    fn own(&self) -> &[u32] {
+        &self.ids[self.shared..]
+    }
 }
 
 impl Decoder {
@@ -111,9 +135,10 @@ impl Decoder {
                 let reason = format!("the text has {} tokens, the reward model reads at most {most}", ids.len());
                 return Err(JudgeError::Encode { task, reason });
             }
-            rows.push(Row { index, ids });
+            let rule = ids.iter().position(|id| *id == self.tokens.problem).unwrap_or(0);
+            rows.push(Row { index, ids, shared: rule.min(rules::SLOTS) });
         }
-        rows.sort_by_key(|row| (std::cmp::Reverse(row.ids.len()), row.index));
+        rows.sort_by_key(|row| (std::cmp::Reverse(row.own().len()), row.index));
         let mut network = self.network.lock().unwrap_or_else(PoisonError::into_inner);
         let mut answers: Vec<Option<Answer>> = vec![None; texts.len()];
         for group in rows.chunks(ROWS) {
@@ -131,18 +156,16 @@ impl Decoder {
     /// One prefill, no decoding.
     fn verify(&self, network: &mut Network, rows: &[Row]) -> Result<Vec<Answer>, JudgeError> {
         let logits = network.read(rows, self.width(rows))?;
-        let read = |row: &Row| Said { text: String::new(), read: row.ids.len(), decoded: 0, response_sha256: None };
-        rows.iter()
-            .zip(logits.rows())
-            .map(|(row, logits)| self.verdict("first_token", self.odds(logits.as_slice()), read(row)))
-            .collect()
+        let first = |(row, logits): (&Row, ndarray::ArrayView1<'_, f32>)| {
+            self.verdict("first_token", self.odds(logits.as_slice()), row.said(String::new(), 0))
+        };
+        rows.iter().zip(logits.rows()).map(first).collect()
     }
 
     /// Prefill, first token, then words until the second verdict cannot change any more.
     fn reflect(&self, network: &mut Network, rows: &[Row]) -> Result<Vec<Answer>, JudgeError> {
         let width = self.width(rows);
-        let (logits, fresh) = network.read_on(rows, width)?;
-        let mut cache = network.cache(rows, width, self.entry.max_reflection, &fresh);
+        let (logits, mut cache) = network.read_on(rows, width, self.entry.max_reflection)?;
         let rule = Rule { marks: &self.tokens, longest: self.entry.max_reflection };
         let mut states: Vec<Reflection> =
             logits.rows().into_iter().map(|l| Reflection::new(&rule, self.odds(l.as_slice()) >= 0.0)).collect();
@@ -165,19 +188,14 @@ impl Decoder {
             }
         }
         let answer = |(row, state): (&Row, &Reflection)| {
-            let said = Said {
-                text: self.tokenizer.written(state.said()),
-                read: row.ids.len(),
-                decoded: state.said().len(),
-                response_sha256: None,
-            };
+            let said = row.said(self.tokenizer.written(state.said()), state.said().len());
             self.verdict("second", state.odds(), said)
         };
         rows.iter().zip(&states).map(answer).collect()
     }
 
     fn width(&self, rows: &[Row]) -> usize {
-        let longest = rows.iter().map(|row| row.ids.len()).max().unwrap_or(1);
+        let longest = rows.iter().map(|row| row.own().len()).max().unwrap_or(1);
         longest.next_multiple_of(PAD_TO)
     }
 

@@ -1,14 +1,15 @@
 //! The network: token ids in, logits and new keys and values out. One graph does prefill and decoding; the cache is ours.
 //!
-//! Inputs: `input_ids` and `places` int64 `[rows, new]`; `mask` float32 `[rows, 1, new, old + new]`, or one for all rows, added to
-//! the scores; `past` float32 `[rows, 2 layers, heads, old, head width]`; `at` int64 `[rows]`, the place whose logits are wanted.
-//! Outputs: `logits` `[rows, vocabulary]`, `fresh` as `past` for the new tokens.
+//! Inputs: `input_ids` and `places` int64 `[rows, new]`; `past` float32 `[rows, 2 layers, heads, old, head width]`; `old_mask`
+//! float32 `[rows, 1, 1, old]` and `mask` `[1, 1, new, new]`, added to the scores of what is old and of what is new; `at` int64
+//! `[rows]`, the place whose logits are wanted. Outputs: `logits` `[rows, vocabulary]`, `fresh` as `past` for the new tokens.
 
 use ndarray::{Array1, Array2, Array4, Array5, Axis, s};
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
 use ort::value::TensorRef;
 
 use super::Row;
+use super::rules::{Rules, SLOTS};
 use crate::judge::manifest::VerifierEntry;
 use crate::judge::tokenizer::PAD;
 use crate::judge::{JudgeError, Task};
@@ -17,10 +18,10 @@ use crate::judge::{JudgeError, Task};
 pub(super) const ROWS: usize = 8;
 /// What a masked score gets: its exponential is exactly nought.
 const MASKED: f32 = -1e9;
-/// Masked slots before a prefill, since a tensor of no length is not for every kernel.
+/// Masked slots before a rule, since a tensor of no length is not for every kernel.
 const NO_PAST: usize = 8;
 
-/// The opened session with the sizes of its tensors.
+/// The opened session with the sizes of its tensors, and the rules that it has read.
 pub(super) struct Network {
     session: Session,
     layers: usize,
@@ -29,14 +30,28 @@ pub(super) struct Network {
     /// Which outputs a run gives: the logits alone, or all.
     logits: RunOptions<HasSelectedOutputs>,
     both: RunOptions<HasSelectedOutputs>,
+    rules: Rules,
 }
 
-/// Keys and values of some rows, with room for what is decoded.
-pub(super) struct Cache {
-    past: Array5<f32>,
+/// What is fed: tokens with their places, what was there before them, and where to look.
+struct Fed {
+    ids: Array2<i64>,
+    places: Array2<i64>,
+    at: Array1<i64>,
     mask: Array4<f32>,
+}
+
+/// Keys and values of some rows, and which of their slots are taken.
+struct Past {
+    kept: Array5<f32>,
+    mask: Array4<f32>,
+}
+
+/// What some rows have read, with room for what is decoded.
+pub(super) struct Cache {
+    past: Past,
     lengths: Vec<usize>,
-    /// Slots of the prompt.
+    /// Slots of the rule and of the text.
     width: usize,
 }
 
@@ -45,48 +60,33 @@ impl Network {
         let logits = RunOptions::new()?.with_outputs(OutputSelector::no_default().with("logits"));
         let both = RunOptions::new()?.with_outputs(OutputSelector::default());
         let VerifierEntry { layers, heads, head_width, .. } = *entry;
-        Ok(Network { session, layers, heads, head_width, logits, both })
+        Ok(Network { session, layers, heads, head_width, logits, both, rules: Rules::default() })
     }
 
-    /// Reads texts, each padded on the right to `width`. Gives the logits after each text's last token.
+    /// Reads texts after their rules, each padded on the right to `width`. Gives the logits after each text's last token.
     pub(super) fn read(&mut self, rows: &[Row], width: usize) -> Result<Array2<f32>, JudgeError> {
-        Ok(self.prefill(rows, width, false)?.0)
+        let past = self.ruled(rows, rows.len(), SLOTS)?;
+        Ok(self.run(&texts(rows, width), &past, false)?.0)
     }
 
-    /// Reads texts as [`Network::read`] does, and remembers them.
-    pub(super) fn read_on(&mut self, rows: &[Row], width: usize) -> Result<(Array2<f32>, Array5<f32>), JudgeError> {
-        self.prefill(rows, width, true)
-    }
-
-    fn prefill(&mut self, rows: &[Row], width: usize, kept: bool) -> Result<(Array2<f32>, Array5<f32>), JudgeError> {
-        let n = rows.len();
-        let ids = Array2::from_shape_fn((n, width), |(r, t)| rows[r].ids.get(t).map_or(PAD, |&id| i64::from(id)));
-        let places = Array2::from_shape_fn((n, width), |(_, t)| t as i64);
-        // No token looks ahead, so none sees the padding behind it; which is the same for every row.
-        let mut mask = Array4::from_elem((1, 1, width, NO_PAST + width), MASKED);
-        for (t, mut seen) in mask.slice_mut(s![0, 0, .., NO_PAST..]).outer_iter_mut().enumerate() {
-            seen.slice_mut(s![..=t]).fill(0.0);
+    /// Reads texts as [`Network::read`] does, and remembers them, with room for `longest` tokens more.
+    pub(super) fn read_on(
+        &mut self,
+        rows: &[Row],
+        width: usize,
+        longest: usize,
+    ) -> Result<(Array2<f32>, Cache), JudgeError> {
+        let before = self.ruled(rows, rows.len(), SLOTS)?;
+        let (logits, fresh) = self.run(&texts(rows, width), &before, true)?;
+        let slots = (SLOTS + width + longest + 1).next_multiple_of(8);
+        let mut past = self.ruled(rows, ROWS, slots)?;
+        past.kept.slice_mut(s![..rows.len(), .., .., SLOTS..SLOTS + width, ..]).assign(&fresh);
+        for (r, row) in rows.iter().enumerate() {
+            past.mask.slice_mut(s![r, .., .., SLOTS..SLOTS + row.own().len()]).fill(0.0);
         }
-        let past = Array5::zeros((n, 2 * self.layers, self.heads, NO_PAST, self.head_width));
-        let at = rows.iter().map(|row| row.ids.len().saturating_sub(1) as i64).collect();
-        self.run(&ids, &places, &mask, &past, &at, kept)
-    }
-
-    /// A cache that begins with what a prefill gave.
-    pub(super) fn cache(&self, rows: &[Row], width: usize, longest: usize, fresh: &Array5<f32>) -> Cache {
-        let slots = (width + longest + 1).next_multiple_of(8);
-        let mut past = Array5::zeros((ROWS, 2 * self.layers, self.heads, slots, self.head_width));
-        past.slice_mut(s![..rows.len(), .., .., ..width, ..]).assign(fresh);
         let mut lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
         lengths.resize(ROWS, 1);
-        let mask =
-            Array4::from_shape_fn(
-                (ROWS, 1, 1, slots + 1),
-                |(r, _, _, k)| {
-                    if k < lengths[r] || k == slots { 0.0 } else { MASKED }
-                },
-            );
-        Cache { past, mask, lengths, width }
+        Ok((logits, Cache { past, lengths, width: SLOTS + width }))
     }
 
     /// Feeds one token a row, the `step`th after the text. Gives the logits after it; remembers it when it is `kept`.
@@ -97,36 +97,57 @@ impl Network {
         step: usize,
         kept: bool,
     ) -> Result<Array2<f32>, JudgeError> {
-        let ids = Array2::from_shape_fn((ROWS, 1), |(r, _)| tokens.get(r).map_or(PAD, |&id| i64::from(id)));
-        let places = Array2::from_shape_fn((ROWS, 1), |(r, _)| (cache.lengths[r] + step) as i64);
-        let (logits, fresh) = self.run(&ids, &places, &cache.mask, &cache.past, &Array1::zeros(ROWS), kept)?;
+        let fed = Fed {
+            ids: Array2::from_shape_fn((ROWS, 1), |(r, _)| tokens.get(r).map_or(PAD, |&id| i64::from(id))),
+            places: Array2::from_shape_fn((ROWS, 1), |(r, _)| (cache.lengths[r] + step) as i64),
+            at: Array1::zeros(ROWS),
+            mask: Array4::zeros((1, 1, 1, 1)),
+        };
+        let (logits, fresh) = self.run(&fed, &cache.past, kept)?;
         if kept {
             let slot = cache.width + step;
-            cache.past.slice_mut(s![.., .., .., slot, ..]).assign(&fresh.index_axis(Axis(3), 0));
-            cache.mask.slice_mut(s![.., .., .., slot]).fill(0.0);
+            cache.past.kept.slice_mut(s![.., .., .., slot, ..]).assign(&fresh.index_axis(Axis(3), 0));
+            cache.past.mask.slice_mut(s![.., .., .., slot]).fill(0.0);
         }
         Ok(logits)
     }
 
-    /// New keys and values are fetched only where they are `kept`: they are a hundred times the logits.
-    fn run(
-        &mut self,
-        ids: &Array2<i64>,
-        places: &Array2<i64>,
-        mask: &Array4<f32>,
-        past: &Array5<f32>,
-        at: &Array1<i64>,
-        kept: bool,
-    ) -> Result<(Array2<f32>, Array5<f32>), JudgeError> {
-        let (rows, tokens) = ids.dim();
+    /// A past of so many rows and slots that begins with the rows' rules. A rule that was not met before is read, always
+    /// alone and padded to the same width, so that what comes of it does not depend on who needed it first.
+    fn ruled(&mut self, rows: &[Row], most: usize, slots: usize) -> Result<Past, JudgeError> {
+        let mut past = self.nothing(most, slots);
+        for (r, row) in rows.iter().enumerate().filter(|(_, row)| !row.rule().is_empty()) {
+            let rule = row.rule();
+            if self.rules.get(rule).is_none() {
+                let before = self.nothing(1, NO_PAST);
+                let (_, fresh) = self.run(&padded(&[(rule, 0)], SLOTS), &before, true)?;
+                self.rules.keep(rule, fresh.slice(s![0, .., .., ..rule.len(), ..]).to_owned());
+            }
+            if let Some(read) = self.rules.get(rule) {
+                past.kept.slice_mut(s![r, .., .., ..rule.len(), ..]).assign(read);
+            }
+            past.mask.slice_mut(s![r, .., .., ..rule.len()]).fill(0.0);
+        }
+        Ok(past)
+    }
+
+    fn nothing(&self, rows: usize, slots: usize) -> Past {
+        let kept = Array5::zeros((rows, 2 * self.layers, self.heads, slots, self.head_width));
+        Past { kept, mask: Array4::from_elem((rows, 1, 1, slots), MASKED) }
+    }
+
+    /// New keys and values are fetched only where they are `kept`, else there are none: they are a hundred times the logits.
+    fn run(&mut self, fed: &Fed, past: &Past, kept: bool) -> Result<(Array2<f32>, Array5<f32>), JudgeError> {
+        let (rows, tokens) = fed.ids.dim();
         let run = |reason: String| JudgeError::Run { task: Task::Verify, rows, tokens, reason };
         let failed = |error: ort::Error| run(error.message().to_owned());
         let inputs = ort::inputs![
-            "input_ids" => TensorRef::from_array_view(ids).map_err(failed)?,
-            "places" => TensorRef::from_array_view(places).map_err(failed)?,
-            "mask" => TensorRef::from_array_view(mask).map_err(failed)?,
-            "past" => TensorRef::from_array_view(past).map_err(failed)?,
-            "at" => TensorRef::from_array_view(at).map_err(failed)?,
+            "input_ids" => TensorRef::from_array_view(&fed.ids).map_err(failed)?,
+            "places" => TensorRef::from_array_view(&fed.places).map_err(failed)?,
+            "old_mask" => TensorRef::from_array_view(&past.mask).map_err(failed)?,
+            "mask" => TensorRef::from_array_view(&fed.mask).map_err(failed)?,
+            "past" => TensorRef::from_array_view(&past.kept).map_err(failed)?,
+            "at" => TensorRef::from_array_view(&fed.at).map_err(failed)?,
         ];
         let wanted = if kept { &self.both } else { &self.logits };
         let outputs = self.session.run_with_options(inputs, wanted).map_err(failed)?;
@@ -142,4 +163,20 @@ impl Network {
         };
         Ok((logits, fresh))
     }
+}
+
+/// What rows add to their rules.
+fn texts(rows: &[Row], width: usize) -> Fed {
+    let own: Vec<(&[u32], usize)> = rows.iter().map(|row| (row.own(), row.rule().len())).collect();
+    padded(&own, width)
+}
+
+/// Tokens, each row's from a place on. No token looks ahead, so none sees the padding behind it: one mask is all rows'.
+fn padded(rows: &[(&[u32], usize)], width: usize) -> Fed {
+    let n = rows.len();
+    let ids = Array2::from_shape_fn((n, width), |(r, t)| rows[r].0.get(t).map_or(PAD, |&id| i64::from(id)));
+    let places = Array2::from_shape_fn((n, width), |(r, t)| (rows[r].1 + t) as i64);
+    let mask = Array4::from_shape_fn((1, 1, width, width), |(.., from, to)| if to <= from { 0.0 } else { MASKED });
+    let at = rows.iter().map(|(ids, _)| ids.len().saturating_sub(1) as i64).collect();
+    Fed { ids, places, at, mask }
 }

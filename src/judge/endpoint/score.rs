@@ -49,6 +49,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, String> {
             text: String::new(),
             read: count("prompt_tokens"),
             decoded: count("completion_tokens"),
+            shared: 0,
             response_sha256: Some(hex::encode(Sha256::digest(canonical))),
         }),
     })

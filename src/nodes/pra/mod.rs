@@ -1,5 +1,7 @@
 //! PRA: the canonical Chinese text of a proposed decision, as the second pass reads it. P is the problem (order, claim,
 //! dialogue, evidence), R what the nodes found, A the remedy. A pure function of the case, the findings and the rules.
+//! Before P stands the rule that was applied, the same text for all cases under it, so that a reader may keep what it made
+//! of it: [`shared`] says where it ends.
 //!
 //! One section a line, opened by a marker in ASCII brackets. Words of the parties are data: they pass through
 //! [`sanitise`], so that no marker, no line break and nothing invisible can be written by
@@ -12,9 +14,11 @@ mod answer;
 mod budget;
 mod problem;
 mod reasoning;
+mod rule;
 
 use sha2::{Digest, Sha256};
 
+use super::facts::sop_in;
 use super::remedy::facts;
 use super::text::seen;
 use super::{Findings, NodeError};
@@ -24,14 +28,16 @@ use crate::judge::text::sanitise;
 use crate::sop::RuleBook;
 
 /// Version of the text.
-pub const FORMAT: &str = "pra/3";
+pub const FORMAT: &str = "pra/4";
 /// The fewest characters that a text may be limited to: what always stays needs so many.
-pub const LEAST: usize = 780;
+pub const LEAST: usize = 1_100;
 /// The markers that open sections, in the order of the text. A reader's verdict follows the last one.
 pub const MARKERS: [&str; 17] = [
-    "[P]", "[订单]", "[诉求]", "[买家]", "[商家]", "[物流]", "[材料]", "[R]", "[识别]", "[规则]", "[条款]", "[时效]",
+    "[条款]", "[P]", "[订单]", "[诉求]", "[买家]", "[商家]", "[物流]", "[材料]", "[R]", "[识别]", "[规则]", "[时效]",
     "[证据]", "[举证]", "[度量]", "[决策]", "[A]",
 ];
+/// Opens P: what stands before it is shared.
+const PROBLEM: &str = "[P]";
 /// Closes the text: what comes next is the verdict.
 pub const ASK: &str = "[判]";
 /// The steps in which probabilities are told: the mark, and the least probability of it in millionths, from high to low.
@@ -72,10 +78,16 @@ impl Pra {
 /// must have run.
 pub fn render(case: &Case, findings: &Findings, book: &RuleBook, limit: usize) -> Result<Pra, NodeError> {
     let found = facts(case, findings, false)?;
-    let mut parts = problem::parts(case, findings, book)?;
+    let mut parts = rule::parts(sop_in(findings, book)?, book);
+    parts.extend(problem::parts(case, findings, book)?);
     parts.extend(reasoning::parts(case, findings, &found, book)?);
     parts.push(answer::part(findings, &found, book)?);
     Ok(budget::fit(parts, limit.max(LEAST)))
+}
+
+/// Bytes at the beginning of a text that are the same for every case under one rule.
+pub fn shared(text: &str) -> usize {
+    text.find(PROBLEM).unwrap_or(0)
 }
 
 /// Where a part stands when the text is too long; see `budget.rs`.
@@ -87,8 +99,6 @@ enum Worth {
     Aside(usize),
     /// Another message; the number is its distance from the first report.
     Message(usize),
-    /// The words of the rule.
-    Clause,
     /// The buyer's statement.
     Statement,
     /// What an item of evidence shows.

@@ -27,11 +27,6 @@ pub(super) fn parts(case: &Case, findings: &Findings, found: &Facts, book: &Rule
     let kept = |text: String| Part::new(Worth::Kept, text);
 
     let mut parts = vec![kept("[R]".to_owned()), kept(labels(label, book)), kept(rule(policy, book))];
-    for id in remedy.proposal.clauses.iter().take(3) {
-        if let Some(clause) = sop.and_then(|s| s.clauses.iter().find(|c| c.id == *id)) {
-            parts.push(Part::new(Worth::Clause, format!("[条款]{}", data(&clause.text.zh, 120))));
-        }
-    }
     parts.push(kept(clock(case, timeliness, sop)));
     parts.extend(items(evidence, sop, book));
     for (name, verdict) in [("买家", &evidence.buyer), ("商家", &evidence.seller)] {
@@ -142,21 +137,26 @@ fn read(sop: Option<&Sop>, row: usize, found: &Facts) -> String {
     let row = sop.and_then(|s| Some((&s.columns, s.table.rows.get(place)?, &s.rows.get(place)?.outcome)));
     let Some((columns, cells, outcome)) = row else { return String::new() };
     let cell = |(fact, set): (&Fact, &IntervalSet)| {
-        let says = match fact {
-            Fact::Buyer | Fact::Seller => {
-                let some = Sufficiency::ALL.into_iter().take(3).filter(|s| set.contains(s.index()));
-                some.map(sufficiency).collect::<Vec<_>>().join("或")
-            }
-            fact => fact.format(set).replace("<= ", "≤").replace(">= ", "≥").replace("> ", ">"),
-        };
-        let name = fact_name(&fact.to_string()).replace("举证", "");
         let value = found.get(fact).map_or_else(|| "不明".to_owned(), |value| told(fact, value));
-        (!fact.domain().within(set)).then(|| format!("{name}{says}而{value}"))
+        asked(fact, set).map(|asked| format!("{asked}而{value}"))
     };
     let cells: Vec<String> = columns.iter().zip(cells).filter_map(cell).collect();
     let amounts =
         format!("退款按{} 赔付按{}", formula(&outcome.refund.canonical()), formula(&outcome.compensation.canonical()));
     format!("（{}）{}", data(&cells.join("，"), 120), data(&amounts, 100))
+}
+
+/// What a row asks of a fact; none where any value will do.
+pub(super) fn asked(fact: &Fact, set: &IntervalSet) -> Option<String> {
+    let says = match fact {
+        Fact::Buyer | Fact::Seller => {
+            let some = Sufficiency::ALL.into_iter().take(3).filter(|s| set.contains(s.index()));
+            some.map(sufficiency).collect::<Vec<_>>().join("或")
+        }
+        fact => fact.format(set).replace("<= ", "≤").replace(">= ", "≥").replace("> ", ">"),
+    };
+    let name = fact_name(&fact.to_string()).replace("举证", "");
+    (!fact.domain().within(set)).then(|| format!("{name}{says}"))
 }
 
 /// A fact's value as the other lines tell it.
@@ -169,7 +169,7 @@ fn told(fact: &Fact, value: i64) -> String {
 }
 
 /// How an amount is worked out, from its canonical text, with the names that the other lines use.
-fn formula(canonical: &str) -> String {
+pub(super) fn formula(canonical: &str) -> String {
     let canonical = canonical.replace("fen(0)", "0");
     let in_word = |c: char| c.is_ascii_alphabetic() || c == '_';
     let (mut text, mut rest) = (String::new(), canonical.as_str());
@@ -220,7 +220,7 @@ pub(super) fn fact_name(fact: &str) -> String {
     known.to_owned()
 }
 
-fn anchor(anchor: Anchor) -> &'static str {
+pub(super) fn anchor(anchor: Anchor) -> &'static str {
     match anchor {
         Anchor::PaidAt => "付款",
         Anchor::PromisedShipAt => "应发货",
