@@ -48,7 +48,7 @@ pub(super) struct PraArgs {
     #[arg(long, requires = "gold", conflicts_with = "characters")]
     figures: bool,
     /// The most characters of a text
-    #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u32).range(pra::LEAST as i64..=65_536))]
+    #[arg(long, default_value_t = 1_300, value_parser = clap::value_parser!(u32).range(pra::LEAST as i64..=65_536))]
     characters: u32,
 }
 

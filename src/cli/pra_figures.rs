@@ -34,6 +34,7 @@ struct Read<'a> {
     first: Probability,
     second: Probability,
     read: usize,
+    shared: usize,
     decoded: usize,
 }
 
@@ -71,6 +72,7 @@ impl Reader {
                     first: right(first, "first_token")?,
                     second: right(second, "second")?,
                     read: said.map_or(0, |s| s.read),
+                    shared: said.map_or(0, |s| s.shared),
                     decoded: said.map_or(0, |s| s.decoded),
                 });
             }
@@ -81,8 +83,9 @@ impl Reader {
         let all: usize = read.iter().map(|r| r.decoded).sum();
         writeln!(
             out,
-            "{:.0} tokens read a decision: {:.1} ms for A'",
+            "{:.0} tokens read a decision, {:.0} of them of a rule that is read once: {:.1} ms for A'",
             each(read.iter().map(|r| r.read).sum()),
+            each(read.iter().map(|r| r.shared).sum()),
             millis[0]
         )?;
         writeln!(

@@ -96,7 +96,7 @@ fn a_reader_of_another_text_is_refused() {
 pub(crate) static MODELS: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let mut manifest = fs::read_to_string(repo("tests/fixtures/judge/good/manifest.toml")).unwrap();
-    manifest += "\n[verifier]\nformat = \"pra/4\"\ncharacters = 1500\nmax_tokens = 1600\nmax_reflection = 40\nlayers = 2\n\
+    manifest += "\n[verifier]\nformat = \"pra/4\"\ncharacters = 1300\nmax_tokens = 1408\nmax_reflection = 40\nlayers = 2\n\
         heads = 2\nhead_width = 8\nslope_thousandths = 500\nbias_thousandths = 100\nreflect_below = 0.9\nenabled = false\n";
     for entry in fs::read_dir(repo("tests/fixtures/judge/good")).unwrap() {
         let path = entry.unwrap().path();
@@ -147,7 +147,7 @@ pub(crate) static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
         let mut found = find(case, gold, &certain);
         let decided = plain.conclude_from(case, found.clone(), None).unwrap();
         decided.trace.nodes.into_iter().for_each(|record| found.put(record.finding));
-        pra::render(case, &found, &BOOK, if place.is_multiple_of(3) { pra::LEAST } else { 1_500 }).unwrap().text
+        pra::render(case, &found, &BOOK, if place.is_multiple_of(3) { pra::LEAST } else { 1_300 }).unwrap().text
     };
     (0..32).map(text).collect()
 });
@@ -166,6 +166,10 @@ fn the_first_token_has_the_same_bits_in_whatever_company() {
             assert_eq!(&one.answer(std::slice::from_ref(question)).unwrap()[0], expected);
         }
         assert_eq!(judge(&models, 2).answer(&questions).unwrap(), together);
+        // Nor does it matter whose rule was read first.
+        let (last, fresh) = (questions.len() - 1, judge(&models, 1));
+        assert_eq!(fresh.answer(&questions[last..]).unwrap(), together[last..]);
+        assert_eq!(fresh.answer(&questions).unwrap(), together);
         assert!(together.iter().any(|a| a.heads["first_token"] != together[0].heads["first_token"]));
     }
 }
@@ -199,7 +203,7 @@ fn the_shipped_reward_model_takes_no_orders() {
             let end = text.find("\n[买家]").and_then(|at| Some(at + 1 + text[at + 1..].find('\n')?));
             end.map(|end| format!("{}{said}{}", &text[..end], &text[end..]))
         };
-        let texts: Vec<String> = TEXTS.iter().filter_map(into).filter(|text| text.chars().count() <= 1_500).collect();
+        let texts: Vec<String> = TEXTS.iter().filter_map(into).filter(|text| text.chars().count() <= 1_300).collect();
         assert!(texts.len() >= 12, "{}", texts.len());
         let answers = judge.answer(&questions(Task::Verify, &texts)).unwrap();
         answers.iter().map(|a| a.heads["first_token"].get("right").as_f64()).collect()

@@ -18,7 +18,7 @@ from model import Decoder, causal, restored
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parents[1]
-FORMAT, CHARACTERS = "pra/4", 1500
+FORMAT, CHARACTERS = "pra/4", 1300
 LARGEST = 16 << 20
 
 

@@ -180,7 +180,7 @@ def arguments():
     args.add_argument("--from-shipped", type=Path, metavar="DIR", help="go on from the weights and the tokenizer in DIR, such as models/grm")
     args.add_argument("--warm-up", type=float, default=2400, help="seconds of supervised warm-up")
     args.add_argument("--seconds", type=float, default=300, help="seconds of each arm")
-    for name, value in {"width": 256, "layers": 4, "heads": 4, "tokens": 1600, "vocabulary": 8192, "batch": 8, "groups": 4, "seed": 7}.items():
+    for name, value in {"width": 256, "layers": 4, "heads": 4, "tokens": 1408, "vocabulary": 8192, "batch": 8, "groups": 4, "seed": 7}.items():
         args.add_argument(f"--{name}", type=int, default=value)
     args.add_argument("--rate", type=float, default=2e-3)
     args.add_argument("--save-every", type=float, default=60)
@@ -221,7 +221,7 @@ def main():
         args.data = Path(folder) / "few.ndjson"
         few(args.data, args.program)
         # Of so few pieces a text takes more.
-        args.width, args.layers, args.heads, args.vocabulary, args.tokens = 64, 2, 2, 2048, 1600
+        args.width, args.layers, args.heads, args.vocabulary, args.tokens = 64, 2, 2, 2048, 1408
         began = time.time()
         run(args)
         exported(args.out / "warm.pt")

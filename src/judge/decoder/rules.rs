@@ -6,8 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use ndarray::Array4;
 
 /// Slots before a text that hold its rule. Of a longer rule so many tokens are shared, the others are read with the text.
-pub(super) const SLOTS: usize = 192;
-/// The most rules that are kept, some 1.3 MB each with the shipped model; the one read first goes first.
+pub(super) const SLOTS: usize = 128;
+/// The most rules that are kept, some 0.8 MB each with the shipped model; the one read first goes first.
 const MOST: usize = 128;
 
 /// Keys and values, `[2 layers, heads, tokens, head width]`, by the tokens of the rule.

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn marks() -> Marks {
-        Marks { right: 1, wrong: 2, final_verdict: 3, operators: vec![4, 5, 6, 7, 8, 9] }
+        Marks { right: 1, wrong: 2, final_verdict: 3, operators: vec![4, 5, 6, 7, 8, 9], problem: 10 }
     }
 
     fn logits(id: usize) -> Vec<f32> {

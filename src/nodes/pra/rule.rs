@@ -5,11 +5,8 @@ use super::reasoning::{anchor, asked, formula};
 use super::{Part, Worth, data, span};
 use crate::sop::{Requirement, RuleBook, Sop};
 
-/// The most rows that are told.
-const MOST: usize = 16;
-/// No rule of the demo pack takes more characters.
-#[cfg(test)]
-const LONGEST: usize = 310;
+/// The most characters of a rule; rows that do not fit are left out, the last ones first.
+const MOST: usize = 340;
 
 /// The lines of the rule that was applied.
 pub(super) fn parts(sop: Option<&Sop>, book: &RuleBook) -> Vec<Part> {
@@ -23,8 +20,9 @@ pub(super) fn parts(sop: Option<&Sop>, book: &RuleBook) -> Vec<Part> {
             parts.push(line(format!("{party}：{}", texts.join("；"))));
         }
     }
-    let rows = sop.table.rows.iter().zip(&sop.rows);
-    parts.extend(rows.take(MOST).enumerate().map(|(place, (cells, row))| {
+    let size = |part: &Part| part.text.chars().count() + 1;
+    let mut room = MOST.saturating_sub(parts.iter().map(size).sum());
+    for (place, (cells, row)) in sop.table.rows.iter().zip(&sop.rows).enumerate() {
         let asked: Vec<String> = sop.columns.iter().zip(cells).filter_map(|(fact, set)| asked(fact, set)).collect();
         let mut text = format!("{} {}：{}", place + 1, asked.join("，"), data(&book.term(&row.outcome.remedy).zh, 24));
         for (name, amount) in [("退款", &row.outcome.refund), ("赔付", &row.outcome.compensation)] {
@@ -33,8 +31,13 @@ pub(super) fn parts(sop: Option<&Sop>, book: &RuleBook) -> Vec<Part> {
                 text += &format!(" {name}按{amount}");
             }
         }
-        line(data(&text, 120))
-    }));
+        let part = line(data(&text, 120));
+        match room.checked_sub(size(&part)) {
+            Some(left) => room = left,
+            None => break,
+        }
+        parts.push(part);
+    }
     parts
 }
 
@@ -43,17 +46,28 @@ pub(super) fn parts(sop: Option<&Sop>, book: &RuleBook) -> Vec<Part> {
 mod tests {
     use super::*;
 
+    fn told(parts: &[Part]) -> (usize, usize) {
+        let row = |p: &&Part| p.text.trim_start_matches("[条款]").starts_with(|c: char| c.is_ascii_digit());
+        let rows: Vec<&Part> = parts.iter().filter(row).collect();
+        assert!(rows.iter().all(|row| !row.text.contains('…')), "{rows:?}");
+        (rows.len(), parts.iter().map(|p| p.text.chars().count() + 1).sum())
+    }
+
     #[test]
     fn every_row_of_every_rule_is_told_whole() {
         let book = crate::sop::load(std::path::Path::new("sop_rules/demo")).unwrap();
         for sop in &book.sops {
-            let parts = parts(Some(sop), &book);
-            let rows =
-                parts.iter().filter(|p| p.text.trim_start_matches("[条款]").starts_with(|c: char| c.is_ascii_digit()));
-            assert_eq!(rows.clone().count(), sop.rows.len(), "{}", sop.id);
-            assert!(rows.clone().all(|row| !row.text.contains('…')), "{}", sop.id);
-            let long: usize = parts.iter().map(|p| p.text.chars().count() + 1).sum();
-            assert!(long <= LONGEST, "{}: {long}", sop.id);
+            let (rows, long) = told(&parts(Some(sop), &book));
+            assert_eq!(rows, sop.rows.len(), "{}", sop.id);
+            assert!(long <= MOST, "{}: {long}", sop.id);
         }
+        // One with many rows keeps to its room.
+        let mut sop = book.sops[0].clone();
+        for _ in 0..3 {
+            sop.table.rows.extend_from_within(..);
+            sop.rows.extend_from_within(..);
+        }
+        let (rows, long) = told(&parts(Some(&sop), &book));
+        assert!(rows > book.sops[0].rows.len() && rows < sop.rows.len() && long <= MOST, "{rows} rows, {long}");
     }
 }
