@@ -103,6 +103,52 @@ fn a_fit_finds_where_the_errors_begin() {
     assert!(found.certified.values().all(|s| s.threshold.is_some()));
 }
 
+/// Of the fifth with the lowest first verdicts every other remedy is wrong, and the second verdict knows which.
+fn reflected(n: u32) -> Vec<Sample> {
+    let one = |(i, mut decision): (u32, Value)| {
+        let wrong = i < n / 5 && (i / 2).is_multiple_of(2);
+        decision["verification"] =
+            json!({ "first_token": decision["confidence"], "second": if wrong { 0.2 } else { 0.95 } });
+        let mut sample = Sample::read(&decision, Score::FirstToken, &Labels::default()).unwrap();
+        sample.right = Some(!wrong);
+        sample
+    };
+    (0..n).zip(decisions(n)).map(one).collect()
+}
+
+#[test]
+fn the_second_verdict_is_certified_apart() {
+    let by_first = || Request { score: Score::FirstToken, ..request(Strata::Direction) };
+    let mut samples = reflected(6_000);
+    let found = fit(&samples, by_first(), binds(&pins()).unwrap(), Origin::default());
+    for name in ["grants", "rejects"] {
+        let stratum = &found.certified[name];
+        let second = stratum.second.as_ref().unwrap();
+        assert!((stratum.delta - 0.8 * 0.05 / 3.0).abs() < 1e-12 && (second.delta - 0.2 * 0.05 / 3.0).abs() < 1e-12);
+        assert!(second.below <= stratum.threshold.unwrap() && second.certain > 100, "{stratum:?}");
+        assert_eq!((second.threshold, second.steps[0].wrong), (Some(p(950_000)), 0));
+    }
+    assert_eq!(found.certified["asks"].second, None);
+    let signed = Signed::parse(&found.sign(&key(1)).unwrap(), &[key(1).verifying_key()]).unwrap();
+    assert_eq!(signed.body, found);
+    let Gate::Certified(gate) = signed.gate(&pins(), false).unwrap() else { panic!("no gate") };
+    assert_eq!(gate.second.keys().collect::<Vec<_>>(), ["grants", "rejects"]);
+    assert_eq!(gate.second["grants"].least, p(950_000));
+    let page = html(&Figures::of(&samples, Some(&signed.body), None), Some(&signed), Lang::En);
+    assert!(page.contains("grants the claim: second verdict"));
+
+    // One that was not reflected on, and nothing can be said of those that were.
+    let lowest = samples.iter().position(|s| s.remedy == "refund_only").unwrap();
+    samples[lowest].second = None;
+    let found = fit(&samples, by_first(), binds(&pins()).unwrap(), Origin::default());
+    assert_eq!(found.certified["grants"].second, None);
+    assert!(found.certified["rejects"].second.is_some() && found.certified["grants"].threshold.is_some());
+    // Without any second verdict the first has all of delta.
+    samples.iter_mut().for_each(|s| s.second = None);
+    let found = fit(&samples, by_first(), binds(&pins()).unwrap(), Origin::default());
+    assert!(found.certified.values().all(|s| s.second.is_none() && (s.delta - 0.05 / 3.0).abs() < 1e-12));
+}
+
 #[test]
 fn it_opens_the_gate_for_what_it_binds_and_nothing_else() {
     let text = certificate().sign(&key(1)).unwrap();
