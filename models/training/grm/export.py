@@ -70,14 +70,12 @@ def as_shipped(model):
 
 
 def graph(model):
-    """Inputs and outputs are those of src/judge/decoder/step.rs. What is old and what is new is attended to apart, so that the old
-    is never copied and one mask of the new serves all rows."""
+    """Inputs and outputs are those of src/judge/decoder/step.rs."""
     c, g = model.c, Graph()
     embed = g.matrix(model.embed.weight)
     x = g.node("Gather", embed, "input_ids")
     scale, fresh = g.constant(1 / np.sqrt(c.head_width), np.float32), []
-    one, last_axis = g.constant([1]), g.constant([-1])
-    old_length = g.node("Shape", "past", start=3, end=4)
+    one = g.constant([1])
     cos, sin = (g.node("Unsqueeze", g.node("Gather", g.constant(table, np.float32), "places"), one) for table in (model.cos, model.sin))
 
     def turned(x):
@@ -92,13 +90,11 @@ def graph(model):
         q, k = turned(q), turned(k)
         fresh += [g.node("Unsqueeze", k, one), g.node("Unsqueeze", v, one)]
         old = [g.node("Squeeze", g.node("Slice", "past", g.constant([2 * i + j]), g.constant([2 * i + j + 1]), one), one) for j in (0, 1)]
+        # Queries are scaled, and not the scores, of which there are ten times as many.
         q = g.node("Mul", q, scale)
-        scores = [g.node("Add", g.node("MatMul", q, g.node("Transpose", keys, perm=[0, 1, 3, 2])), mask)
-                  for keys, mask in ((old[0], "old_mask"), (k, "mask"))]
-        share = g.node("Softmax", g.node("Concat", *scores, axis=-1), axis=-1)
-        of_old = g.node("Slice", share, g.constant([0]), old_length, last_axis)
-        of_new = g.node("Slice", share, old_length, g.constant([1 << 30]), last_axis)
-        seen = g.node("Add", g.node("MatMul", of_old, old[1]), g.node("MatMul", of_new, v))
+        keys, values = g.node("Concat", old[0], k, axis=2), g.node("Concat", old[1], v, axis=2)
+        scores = g.node("Add", g.node("MatMul", q, g.node("Transpose", keys, perm=[0, 1, 3, 2])), "mask")
+        seen = g.node("MatMul", g.node("Softmax", scores, axis=-1), values)
         seen = g.node("Transpose", seen, perm=[0, 2, 1, 3])
         seen = g.node("Reshape", seen, g.constant([0, 0, c.width]))
         x = g.node("Add", x, g.node("MatMul", seen, g.matrix(block.out.weight, turned=True)))
@@ -113,7 +109,7 @@ def graph(model):
     info = helper.make_tensor_value_info
     past = ["rows", 2 * c.layers, c.heads, "old", c.head_width]
     inputs = [info("input_ids", TensorProto.INT64, ["rows", "new"]), info("places", TensorProto.INT64, ["rows", "new"]),
-              info("old_mask", TensorProto.FLOAT, ["rows", 1, 1, "old"]), info("mask", TensorProto.FLOAT, [1, 1, "new", "new"]),
+              info("mask", TensorProto.FLOAT, ["rows", 1, "new", "all"]),
               info("past", TensorProto.FLOAT, past), info("at", TensorProto.INT64, ["rows"])]
     outputs = [info("logits", TensorProto.FLOAT, ["rows", c.vocabulary]),
                info("fresh", TensorProto.FLOAT, past[:3] + ["new", c.head_width])]
@@ -157,8 +153,7 @@ def check(data, model):
         with torch.no_grad():
             wanted = model(ids, places, mask, past, at)
         found = session.run(["logits", "fresh"], {"input_ids": ids.numpy(), "places": places.contiguous().numpy(),
-                            "old_mask": mask[:, :, :1, :8].contiguous().numpy(), "mask": mask[:1, :, :, 8:].contiguous().numpy(),
-                            "past": past.numpy(), "at": at.numpy()})
+                            "mask": mask.contiguous().numpy(), "past": past.numpy(), "at": at.numpy()})
         for a, b in zip(wanted, found):
             assert np.abs(a.numpy() - b).max() < 1e-3, np.abs(a.numpy() - b).max()
 

@@ -1,8 +1,8 @@
 //! The network: token ids in, logits and new keys and values out. One graph does prefill and decoding; the cache is ours.
 //!
-//! Inputs: `input_ids` and `places` int64 `[rows, new]`; `past` float32 `[rows, 2 layers, heads, old, head width]`; `old_mask`
-//! float32 `[rows, 1, 1, old]` and `mask` `[1, 1, new, new]`, added to the scores of what is old and of what is new; `at` int64
-//! `[rows]`, the place whose logits are wanted. Outputs: `logits` `[rows, vocabulary]`, `fresh` as `past` for the new tokens.
+//! Inputs: `input_ids` and `places` int64 `[rows, new]`; `mask` float32 `[rows, 1, new, old + new]`, added to the scores; `past`
+//! float32 `[rows, 2 layers, heads, old, head width]`; `at` int64 `[rows]`, the place whose logits are wanted. Outputs: `logits`
+//! `[rows, vocabulary]`, `fresh` as `past` for the new tokens.
 
 use ndarray::{Array1, Array2, Array4, Array5, Axis, s};
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
@@ -33,18 +33,17 @@ pub(super) struct Network {
     rules: Rules,
 }
 
-/// What is fed: tokens with their places, what was there before them, and where to look.
+/// What is fed: tokens with their places, and the place that is asked about.
 struct Fed {
     ids: Array2<i64>,
     places: Array2<i64>,
     at: Array1<i64>,
-    mask: Array4<f32>,
 }
 
-/// Keys and values of some rows, and which of their slots are taken.
+/// Keys and values of some rows, and which of their slots are taken, `[rows, slots]`: what a mask adds.
 struct Past {
     kept: Array5<f32>,
-    mask: Array4<f32>,
+    taken: Array2<f32>,
 }
 
 /// What some rows have read, with room for what is decoded.
@@ -82,7 +81,7 @@ impl Network {
         let mut past = self.ruled(rows, ROWS, slots)?;
         past.kept.slice_mut(s![..rows.len(), .., .., SLOTS..SLOTS + width, ..]).assign(&fresh);
         for (r, row) in rows.iter().enumerate() {
-            past.mask.slice_mut(s![r, .., .., SLOTS..SLOTS + row.own().len()]).fill(0.0);
+            past.taken.slice_mut(s![r, SLOTS..SLOTS + row.own().len()]).fill(0.0);
         }
         let mut lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
         lengths.resize(ROWS, 1);
@@ -101,13 +100,12 @@ impl Network {
             ids: Array2::from_shape_fn((ROWS, 1), |(r, _)| tokens.get(r).map_or(PAD, |&id| i64::from(id))),
             places: Array2::from_shape_fn((ROWS, 1), |(r, _)| (cache.lengths[r] + step) as i64),
             at: Array1::zeros(ROWS),
-            mask: Array4::zeros((1, 1, 1, 1)),
         };
         let (logits, fresh) = self.run(&fed, &cache.past, kept)?;
         if kept {
             let slot = cache.width + step;
             cache.past.kept.slice_mut(s![.., .., .., slot, ..]).assign(&fresh.index_axis(Axis(3), 0));
-            cache.past.mask.slice_mut(s![.., .., .., slot]).fill(0.0);
+            cache.past.taken.column_mut(slot).fill(0.0);
         }
         Ok(logits)
     }
@@ -126,14 +124,14 @@ impl Network {
             if let Some(read) = self.rules.get(rule) {
                 past.kept.slice_mut(s![r, .., .., ..rule.len(), ..]).assign(read);
             }
-            past.mask.slice_mut(s![r, .., .., ..rule.len()]).fill(0.0);
+            past.taken.slice_mut(s![r, ..rule.len()]).fill(0.0);
         }
         Ok(past)
     }
 
     fn nothing(&self, rows: usize, slots: usize) -> Past {
         let kept = Array5::zeros((rows, 2 * self.layers, self.heads, slots, self.head_width));
-        Past { kept, mask: Array4::from_elem((rows, 1, 1, slots), MASKED) }
+        Past { kept, taken: Array2::from_elem((rows, slots), MASKED) }
     }
 
     /// New keys and values are fetched only where they are `kept`, else there are none: they are a hundred times the logits.
@@ -141,11 +139,11 @@ impl Network {
         let (rows, tokens) = fed.ids.dim();
         let run = |reason: String| JudgeError::Run { task: Task::Verify, rows, tokens, reason };
         let failed = |error: ort::Error| run(error.message().to_owned());
+        let mask = mask(past, tokens);
         let inputs = ort::inputs![
             "input_ids" => TensorRef::from_array_view(&fed.ids).map_err(failed)?,
             "places" => TensorRef::from_array_view(&fed.places).map_err(failed)?,
-            "old_mask" => TensorRef::from_array_view(&past.mask).map_err(failed)?,
-            "mask" => TensorRef::from_array_view(&fed.mask).map_err(failed)?,
+            "mask" => TensorRef::from_array_view(&mask).map_err(failed)?,
             "past" => TensorRef::from_array_view(&past.kept).map_err(failed)?,
             "at" => TensorRef::from_array_view(&fed.at).map_err(failed)?,
         ];
@@ -171,12 +169,24 @@ fn texts(rows: &[Row], width: usize) -> Fed {
     padded(&own, width)
 }
 
-/// Tokens, each row's from a place on. No token looks ahead, so none sees the padding behind it: one mask is all rows'.
+/// Tokens, each row's from a place on.
 fn padded(rows: &[(&[u32], usize)], width: usize) -> Fed {
     let n = rows.len();
     let ids = Array2::from_shape_fn((n, width), |(r, t)| rows[r].0.get(t).map_or(PAD, |&id| i64::from(id)));
     let places = Array2::from_shape_fn((n, width), |(r, t)| (rows[r].1 + t) as i64);
-    let mask = Array4::from_shape_fn((1, 1, width, width), |(.., from, to)| if to <= from { 0.0 } else { MASKED });
     let at = rows.iter().map(|(ids, _)| ids.len().saturating_sub(1) as i64).collect();
-    Fed { ids, places, at, mask }
+    Fed { ids, places, at }
+}
+
+/// Each new token sees the slots that are taken and the tokens before it. None looks ahead, so none sees the padding behind.
+fn mask(past: &Past, new: usize) -> Array4<f32> {
+    let (rows, old) = past.taken.dim();
+    let mut mask = Array4::from_elem((rows, 1, new, old + new), MASKED);
+    for (mut mask, taken) in mask.outer_iter_mut().zip(past.taken.rows()) {
+        for (t, mut seen) in mask.index_axis_mut(Axis(0), 0).outer_iter_mut().enumerate() {
+            seen.slice_mut(s![..old]).assign(&taken);
+            seen.slice_mut(s![old..=old + t]).fill(0.0);
+        }
+    }
+    mask
 }
