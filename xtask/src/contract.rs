@@ -47,7 +47,7 @@ pub(crate) fn step(ctx: &Ctx, found: &Found, steps: &mut Steps) {
 }
 
 fn prepare(ctx: &Ctx) -> Result<PathBuf> {
-    python::environment(ctx, "contract", REQUIREMENTS)
+    python::environment(ctx, "contract", &[REQUIREMENTS])
 }
 
 fn conform(ctx: &Ctx, found: &Found, python: &Path, args: &[String]) -> Result<()> {

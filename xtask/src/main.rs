@@ -30,7 +30,8 @@ Usage: cargo xtask <command>
 
 Commands:
   demo            set up, build, start a private Postgres and adjudicate examples/tickets.jsonl
-  test            set up, then every check of the repository: fmt, clippy, tests, .sqlx, docs, SOPs, tidy
+  test [--pytorch] set up, then every check of the repository: fmt, clippy, tests, .sqlx, docs, SOPs, tidy, training;
+                  with --pytorch also what python3 needs PyTorch for, installed below the target folder (5 GB)
   setup [PART]    fetch and verify what the others need; PART is `onnxruntime` or `postgres` (default: both)
   tidy            the architecture invariants alone (seconds)
   sqlx            rewrite the committed .sqlx query data after a change to a query or a migration
@@ -70,14 +71,14 @@ fn run() -> Result<ExitCode> {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    let takes_args = matches!(command.as_str(), "setup" | "bench" | "contract" | "train" | "certify");
+    let takes_args = matches!(command.as_str(), "setup" | "bench" | "contract" | "train" | "certify" | "test");
     if !takes_args && let Some(extra) = rest.first() {
         bail!("`{command}` takes no argument, got `{extra}`; see `cargo xtask help`");
     }
     let ctx = Ctx::new()?;
     match command.as_str() {
         "demo" => demo::run(&ctx).map(|()| ExitCode::SUCCESS),
-        "test" => test::run(&ctx),
+        "test" => test::run(&ctx, &rest),
         "setup" => setup::run(&ctx, rest.first().map(String::as_str)).map(|()| ExitCode::SUCCESS),
         "tidy" => tidy::run(&ctx).map(|()| ExitCode::SUCCESS),
         "sqlx" => sqlx::rewrite(&ctx).map(|()| ExitCode::SUCCESS),

@@ -3,11 +3,14 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::ctx::{self, Ctx, answers};
 use crate::step::Steps;
 use crate::{contract, setup, sqlx, tidy, train};
+
+/// Asks for the small training runs that need PyTorch where python3 has none.
+const PYTORCH: &str = "--pytorch";
 
 /// The auditor's program as it is handed out: without database, models and network.
 const AUDIT_BUILD: [&str; 7] = [
@@ -28,7 +31,10 @@ fn audit_program(ctx: &Ctx, build: &mut Command) -> Result<()> {
 }
 
 /// Runs all steps; the exit code says whether all of them passed.
-pub(crate) fn run(ctx: &Ctx) -> Result<ExitCode> {
+pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<ExitCode> {
+    if let Some(other) = args.iter().find(|arg| *arg != PYTORCH) {
+        bail!("`test` takes `{PYTORCH}` and nothing else, got `{other}`");
+    }
     let mut steps = Steps::new();
     let mut found = None;
     steps.run("set-up", || {
@@ -68,7 +74,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<ExitCode> {
         }
         steps.run(".sqlx is current", || sqlx::prove(ctx, &found));
         contract::step(ctx, &found, &mut steps);
-        train::smoke(ctx, &mut steps);
+        train::smoke(ctx, !args.is_empty(), &mut steps);
     } else {
         for name in ["tests", "sop check", "sop test", ".sqlx is current", "contract", "small training runs"] {
             steps.skip(name, "the build failed");

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::certify;
 use crate::ctx::{self, Ctx, answers};
@@ -12,6 +12,7 @@ use crate::setup::python;
 use crate::step::Steps;
 
 const REQUIREMENTS: &str = "models/training/requirements.txt";
+const TORCH_REQUIREMENTS: &str = "models/training/teacher/requirements.txt";
 const SCRIPT: &str = "models/training/train.py";
 const TEACHER_SCRIPT: &str = "models/training/teacher/run.py";
 const DATA_SCRIPT: &str = "models/training/data/authored/assemble.py";
@@ -36,34 +37,45 @@ pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<()> {
 }
 
 fn prepare(ctx: &Ctx) -> Result<PathBuf> {
-    python::environment(ctx, "train", REQUIREMENTS)
+    python::environment(ctx, "train", &[REQUIREMENTS])
+}
+
+/// A Python with PyTorch: python3 where it has that, else one that is made when the caller wants it, for it takes some
+/// five gigabytes.
+fn with_pytorch(ctx: &Ctx, install: bool) -> Result<PathBuf> {
+    if answers("python3", &["-c", "import torch, safetensors, onnxruntime, tokenizers, sklearn"]) {
+        return Ok(PathBuf::from("python3"));
+    }
+    if !install {
+        bail!("python3 has no PyTorch; `cargo xtask test --pytorch` installs it below the target folder (5 GB)");
+    }
+    python::environment(ctx, "pytorch", &[TORCH_REQUIREMENTS, REQUIREMENTS])
 }
 
 /// The small training runs, as steps of `cargo xtask test`: what cannot be fetched is said and skipped.
-pub(crate) fn smoke(ctx: &Ctx, steps: &mut Steps) {
+pub(crate) fn smoke(ctx: &Ctx, pytorch: bool, steps: &mut Steps) {
+    // The program that the tests have built, not another one with other features.
+    let program = ctx.target.join("debug/praetor");
     match prepare(ctx) {
-        // The program that the tests have built, not another one with other features.
         Ok(python) => {
             steps.run(DATA, || ctx::run(ctx.command(&python).args([DATA_SCRIPT, "--check"])));
-            steps.run(SMALL, || {
-                let mut small = ctx.command(&python);
-                ctx::run(small.env("PRAETOR", ctx.target.join("debug/praetor")).args([SCRIPT, "--smoke"]))
-            });
+            steps.run(SMALL, || ctx::run(ctx.command(&python).env("PRAETOR", &program).args([SCRIPT, "--smoke"])));
         }
         Err(error) => {
             steps.skip(DATA, &format!("{error:#}"));
             steps.skip(SMALL, &format!("{error:#}"));
         }
     }
-    if answers("python3", &["-c", "import torch, safetensors, onnxruntime, tokenizers, sklearn"]) {
-        steps.run(TEACHER, || ctx::run(ctx.command("python3").args([TEACHER_SCRIPT, "--smoke"])));
-        let program = ctx.target.join("debug/praetor");
-        steps.run(REWARD, || {
-            let mut small = ctx.command("python3");
-            ctx::run(small.args([REWARD_SCRIPT, "--smoke", "--program"]).arg(program))
-        });
-    } else {
-        steps.skip(TEACHER, "python3 has no PyTorch");
-        steps.skip(REWARD, "python3 has no PyTorch");
+    match with_pytorch(ctx, pytorch) {
+        Ok(python) => {
+            steps.run(TEACHER, || ctx::run(ctx.command(&python).args([TEACHER_SCRIPT, "--smoke"])));
+            steps.run(REWARD, || {
+                ctx::run(ctx.command(&python).args([REWARD_SCRIPT, "--smoke", "--program"]).arg(&program))
+            });
+        }
+        Err(error) => {
+            steps.skip(TEACHER, &format!("{error:#}"));
+            steps.skip(REWARD, &format!("{error:#}"));
+        }
     }
 }

@@ -54,21 +54,31 @@ pub(crate) fn require_pip() -> Result<()> {
     Ok(())
 }
 
-/// The Python of a virtual environment under the target folder with what a requirements file asks for. It is made when
-/// it is missing, and made anew when the file has changed.
-pub(crate) fn environment(ctx: &Ctx, name: &str, requirements: &str) -> Result<PathBuf> {
-    let wanted = sha256(&ctx.root.join(requirements))?;
+/// The Python of a virtual environment under the target folder with what requirements files ask for. It is made when
+/// it is missing, and made anew when a file has changed. Of one that cannot be made nothing is left.
+pub(crate) fn environment(ctx: &Ctx, name: &str, requirements: &[&str]) -> Result<PathBuf> {
+    let wanted = requirements.iter().map(|file| sha256(&ctx.root.join(file))).collect::<Result<Vec<_>>>()?.join("\n");
     let folder = ctx.target.join(name);
     let here = folder.join("venv");
     let stamp = folder.join("requirements.sha256");
     let python = here.join("bin/python3");
     if fs::read_to_string(&stamp).ok().as_deref() != Some(wanted.as_str()) {
-        println!("==> a virtual environment with {requirements}");
+        let named = requirements.join(" and ");
+        println!("==> a virtual environment with {named}");
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        venv(ctx, &here)?;
-        let mut pip = ctx.command(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-        ctx::run(pip.arg(ctx.root.join(requirements))).with_context(|| format!("cannot install {requirements}"))?;
+        let made = venv(ctx, &here).and_then(|()| {
+            let mut pip = ctx.command(&python);
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]);
+            for file in requirements {
+                pip.arg("--requirement").arg(ctx.root.join(file));
+            }
+            ctx::run(&mut pip).with_context(|| format!("cannot install {named}"))
+        });
+        if made.is_err() {
+            // A disk that is full is not left full.
+            let _ = fs::remove_dir_all(&folder);
+        }
+        made?;
         fs::write(&stamp, &wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     }
     Ok(python)
