@@ -311,9 +311,9 @@ impl Pipeline {
             verify::judge_first(run.case, &run.findings, Some(answer), &self.book, pass)
         })?;
         let second = |run: &Run<'_>| {
-            let (label, remedy) = (&run.findings.label, &run.findings.remedy);
-            let kind = label.as_ref().zip(remedy.as_ref());
-            let least = kind.and_then(|(l, r)| self.gate.least_first_token(&r.proposal.kind, &l.scene.id));
+            let kind = run.findings.remedy.as_ref().map(|r| r.proposal.kind.as_str()).unwrap_or_default();
+            let labels = run.findings.labels(&self.book).map_err(|e| at(run.case, e))?;
+            let least = self.gate.least_first_token(kind, &labels.scene.id);
             verify::needs_second(run.case, &run.findings, &self.book, pass, least).map_err(|e| at(run.case, e))
         };
         self.ask_each(runs, second, |run, answer| verify::judge_second(&run.findings, Some(answer)))

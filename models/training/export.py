@@ -144,3 +144,11 @@ def copy_verifier(models, folder):
     if table and verifier_of(folder) != table:
         shutil.copytree(models / "grm", folder / "grm", dirs_exist_ok=True)
         path.write_text(VERIFIER.sub("", path.read_text("utf-8")).rstrip("\n") + "\n\n" + table, "utf-8")
+
+
+def ship(made, models):
+    """Puts finished models where they ship, the manifest last."""
+    models.mkdir(parents=True, exist_ok=True)
+    files = [path for path in sorted(made.iterdir()) if path.is_file()]
+    for path in sorted(files, key=lambda path: path.name == "manifest.toml"):
+        shutil.copy(path, models / path.name)

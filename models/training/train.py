@@ -69,7 +69,9 @@ def run(args):
     # Most SOPs are no candidates: what they would be asked with adds facts, but no characters.
     read_whole = [q["text"] for name, rows in data.items() if name != "relevant" for q in rows]
     tokenizer = features.build_tokenizer(read_whole + [q["text"].partition("[BUYERMET]")[0] for q in data["relevant"]], markers)
-    folders = [args.models] + [args.out / f"fold{k}" for k in range(crossval.FOLDS)]
+    # Nothing of the shipped models is touched before all of the new ones are there.
+    made = args.out / "models"
+    folders = [made] + [args.out / f"fold{k}" for k in range(crossval.FOLDS)]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         features.save_tokenizer(tokenizer, folder / "tokenizer.json")
@@ -81,7 +83,7 @@ def run(args):
         print(f"{task.name}: {time.time() - start:.0f} s", flush=True)
     figures, thresholds, cases = report.by_origin(data, answers)
     figures["calibration"] = calibration.summarise(data, answers, factors, TASKS)
-    calibration.draw(figures["calibration"], args.models / "reliability.svg")
+    calibration.draw(figures["calibration"], made / "reliability.svg")
     for folder in folders:
         export.write_manifest(folder, TASKS, thresholds, CHOSEN_ON.format(cases=cases))
     (args.out / "report.json").write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n", "utf-8")
@@ -89,8 +91,9 @@ def run(args):
     for split in ("dev", "test"):
         write_cases(args.out / split, sets, lambda case, origin: crossval.reward_split(case, origin) == split)
     # The reward model is trained apart, for all these folders; what decides with it must have it.
-    for folder in folders[1:]:
+    for folder in folders:
         export.copy_verifier(args.models, folder)
+    export.ship(made, args.models)
     if not args.smoke:
         brief = {part: {k: v for k, v in of.items() if k != "errors"} for part, of in figures.items()}
         print(json.dumps(brief, ensure_ascii=False, indent=1))

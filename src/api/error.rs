@@ -79,6 +79,8 @@ pub enum ApiError {
     DeadlineExceeded,
     /// The database does not answer.
     DatabaseUnavailable,
+    /// The reward model's server does not answer.
+    RewardModelUnavailable,
     /// The service is about to end.
     ShuttingDown,
     /// A defect of this program.
@@ -144,6 +146,7 @@ impl ApiError {
             Self::Overloaded { .. } => "overloaded",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::DatabaseUnavailable => "database_unavailable",
+            Self::RewardModelUnavailable => "reward_model_unavailable",
             Self::ShuttingDown => "shutting_down",
             Self::Internal => "internal",
         }
@@ -172,6 +175,9 @@ impl ApiError {
             Self::Overloaded { .. } => ("服务繁忙，请稍后重试", "The service is at capacity; try again later"),
             Self::DeadlineExceeded => ("未能在时限内完成", "The deadline passed before the answer"),
             Self::DatabaseUnavailable => ("数据库暂不可用", "The database is unavailable at present"),
+            Self::RewardModelUnavailable => {
+                ("复核模型的服务器暂不可用", "The reward model's server is unavailable at present")
+            }
             Self::ShuttingDown => ("服务正在停止", "The service is shutting down"),
             Self::Internal => ("服务内部错误", "An internal error"),
         };
@@ -219,6 +225,7 @@ impl ApiError {
         match self {
             Self::RateLimited { retry_after } | Self::Overloaded { retry_after } => Some(*retry_after),
             Self::DatabaseUnavailable | Self::ShuttingDown | Self::DeadlineExceeded => Some(1),
+            Self::RewardModelUnavailable => Some(30),
             _ => None,
         }
     }
@@ -294,9 +301,11 @@ impl ResponseError for ApiError {
             Self::Ticket(_) | Self::Pack(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::IdempotencyConflict | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded { .. } | Self::DeadlineExceeded | Self::DatabaseUnavailable | Self::ShuttingDown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Overloaded { .. }
+            | Self::DeadlineExceeded
+            | Self::DatabaseUnavailable
+            | Self::RewardModelUnavailable
+            | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -11,7 +11,8 @@ use tracing::Span;
 
 use super::error::ApiError;
 use crate::case::{Case, Timestamp};
-use crate::pipeline::{Decided, Pipeline};
+use crate::judge::JudgeError;
+use crate::pipeline::{Decided, Pipeline, PipelineError};
 
 /// A case on its way to the pipeline.
 struct Job {
@@ -82,8 +83,9 @@ fn gauge_value(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::MAX, f64::from)
 }
 
-/// Decides what is still in time. Cases of one pipeline and one time of decision go together; if a batch fails, each goes alone, so that
-/// one case cannot spoil another's answer.
+/// Decides what is still in time. Cases of one pipeline and one time of decision go together; if a batch fails, each goes
+/// alone while it is in time, so that one case cannot spoil another's answer. A server that does not answer one case
+/// answers none of them, so they are not tried again here.
 fn answer(jobs: Vec<Job>) {
     let now = Instant::now();
     let (mut jobs, late): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.deadline > now);
@@ -95,10 +97,18 @@ fn answer(jobs: Vec<Job>) {
         let (same, rest): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(same);
         jobs = rest;
         let _span = batch_span(&same).entered();
+        let deadlines: Vec<Instant> = same.iter().map(|job| job.deadline).collect();
         let (cases, replies): (Vec<Case>, Vec<_>) = same.into_iter().map(|job| (job.case, job.reply)).unzip();
         let mut decided = match attempt(&pipeline, &cases, as_of) {
             Ok(decided) => decided.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(_) => cases.iter().map(|case| alone(&pipeline, case, as_of)).collect(),
+            Err(Failure::Server(error)) => {
+                tracing::error!(cases = cases.len(), error, "the reward model's server does not answer");
+                cases.iter().map(|_| Err(ApiError::RewardModelUnavailable)).collect()
+            }
+            Err(Failure::Other(_)) => {
+                let each = cases.iter().zip(deadlines);
+                each.map(|(case, deadline)| alone(&pipeline, case, as_of, deadline)).collect()
+            }
         }
         .into_iter();
         for (case, reply) in cases.into_iter().zip(replies) {
@@ -120,17 +130,38 @@ fn batch_span(jobs: &[Job]) -> Span {
     span
 }
 
-fn alone(pipeline: &Pipeline, case: &Case, as_of: Option<Timestamp>) -> Result<Decided, ApiError> {
+fn alone(pipeline: &Pipeline, case: &Case, as_of: Option<Timestamp>, deadline: Instant) -> Result<Decided, ApiError> {
+    if deadline <= Instant::now() {
+        return Err(ApiError::DeadlineExceeded);
+    }
     let decided = attempt(pipeline, std::slice::from_ref(case), as_of);
-    decided.and_then(|mut decided| decided.pop().ok_or_else(|| "no decision".to_owned())).map_err(|error| {
-        tracing::error!(case_hash = %case.hash(), %error, "a case cannot be decided");
-        ApiError::Internal
-    })
+    decided.and_then(|mut decided| decided.pop().ok_or_else(|| Failure::Other("no decision".to_owned()))).map_err(
+        |failure| match failure {
+            Failure::Server(error) => {
+                tracing::error!(case_hash = %case.hash(), error, "the reward model's server does not answer");
+                ApiError::RewardModelUnavailable
+            }
+            Failure::Other(error) => {
+                tracing::error!(case_hash = %case.hash(), error, "a case cannot be decided");
+                ApiError::Internal
+            }
+        },
+    )
+}
+
+/// Why cases were not decided.
+enum Failure {
+    /// The reward model's server does not answer.
+    Server(String),
+    /// One of the cases cannot be decided.
+    Other(String),
 }
 
 /// A panic in a node is that batch's failure, not the service's end.
-fn attempt(pipeline: &Pipeline, cases: &[Case], as_of: Option<Timestamp>) -> Result<Vec<Decided>, String> {
-    catch_unwind(AssertUnwindSafe(|| pipeline.decide(cases, as_of)))
-        .map_err(|_| "a panic".to_owned())
-        .and_then(|result| result.map_err(|error| error.to_string()))
+fn attempt(pipeline: &Pipeline, cases: &[Case], as_of: Option<Timestamp>) -> Result<Vec<Decided>, Failure> {
+    let decided = catch_unwind(AssertUnwindSafe(|| pipeline.decide(cases, as_of)));
+    decided.map_err(|_| Failure::Other("a panic".to_owned()))?.map_err(|error| match error {
+        PipelineError::Judge(JudgeError::Server { .. }) => Failure::Server(error.to_string()),
+        _ => Failure::Other(error.to_string()),
+    })
 }

@@ -2,6 +2,7 @@
 //! canonical bytes. One that is not signed by a trusted key, or not for what runs, opens no gate.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
@@ -174,8 +175,35 @@ pub enum CertificateError {
     #[error("its signature does not fit: it was changed after it was signed")]
     Signature,
     /// It is not for what runs.
-    #[error("it is for other {}", .0.join(", "))]
-    Mismatch(Vec<String>),
+    #[error("it is for other {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Mismatch(Vec<Differs>),
+}
+
+/// Something that a certificate binds and that runs otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differs {
+    /// The pin.
+    pub name: String,
+    /// What the certificate binds, in short: the beginning of a hash, or `none`.
+    pub bound: String,
+    /// What runs.
+    pub running: String,
+}
+
+impl fmt::Display for Differs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (bound {}, running {})", self.name, self.bound, self.running)
+    }
+}
+
+/// The beginning of a hash or name, or of the hash of anything larger.
+fn short(value: Option<&Value>) -> String {
+    let text = match value {
+        None | Some(Value::Null) => "none".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => hex::encode(Sha256::digest(other.to_string())),
+    };
+    text.chars().take(12).collect()
 }
 
 /// A certificate whose signature is by a trusted key.
@@ -230,14 +258,16 @@ impl Certificate {
         })))
     }
 
-    /// The names of what differs between what it binds and what runs. Fold models of a cross-validation are other models
-    /// on purpose.
-    fn differing(&self, pins: &Pins, folds: bool) -> Result<Vec<String>, CertificateError> {
+    /// What differs between what it binds and what runs. Fold models of a cross-validation are other models on purpose.
+    fn differing(&self, pins: &Pins, folds: bool) -> Result<Vec<Differs>, CertificateError> {
         let running = binds(pins).map_err(|e| CertificateError::Form(e.to_string()))?;
         let names = running.keys().chain(self.binds.keys().filter(|name| !running.contains_key(*name)));
-        let differs =
-            |name: &&String| running.get(*name) != self.binds.get(*name) && !(folds && MODELS.contains(&name.as_str()));
-        Ok(names.filter(differs).cloned().collect())
+        let differs = |name: &String| {
+            let (bound, runs) = (self.binds.get(name), running.get(name));
+            let differs = bound != runs && !(folds && MODELS.contains(&name.as_str()));
+            differs.then(|| Differs { name: name.clone(), bound: short(bound), running: short(runs) })
+        };
+        Ok(names.filter_map(differs).collect())
     }
 }
 

@@ -57,12 +57,13 @@ pub fn fit(samples: &[Sample], request: Request, binds: Map<String, Value>, orig
     let (alpha, delta) = (request.alpha.as_f64(), request.delta.as_f64() / names.len() as f64);
     let mut certified = BTreeMap::new();
     for name in names {
-        let own = |split: &[(&Sample, Scored)]| -> Vec<Twice> {
-            let own = split.iter().filter(|(s, _)| request.strata.of(&s.remedy, &s.scene) == name);
-            own.filter(|(s, _)| s.certain).map(|(s, first)| Twice { first: *first, second: s.second }).collect()
+        // How many of the stratum there are, and those that are certain in their facts.
+        let own = |split: &[(&Sample, Scored)]| -> (u64, Vec<Twice>) {
+            let own = || split.iter().filter(|(s, _)| request.strata.of(&s.remedy, &s.scene) == name);
+            let certain = own().filter(|(s, _)| s.certain);
+            (own().count() as u64, certain.map(|(s, first)| Twice { first: *first, second: s.second }).collect())
         };
-        let cases = calibration.iter().filter(|(s, _)| request.strata.of(&s.remedy, &s.scene) == name).count() as u64;
-        let (tuning, calibration) = (own(&tuning), own(&calibration));
+        let ((_, tuning), (cases, calibration)) = (own(&tuning), own(&calibration));
         certified.insert(name.to_owned(), stratum(&tuning, &calibration, cases, Level { alpha, delta }, twice));
     }
     Certificate {

@@ -15,7 +15,8 @@ mod stats;
 mod svg;
 
 pub use certificate::{
-    AuditPlan, Basis, Certificate, CertificateError, SecondVerdict, Signed, Stratum, Told, binds, recorded_gate,
+    AuditPlan, Basis, Certificate, CertificateError, Differs, SecondVerdict, Signed, Stratum, Told, binds,
+    recorded_gate,
 };
 pub use fit::{Origin, Request, fit, same_training};
 pub use keys::{KeyError, create_private, read_private, read_trusted, write_trusted};

@@ -16,8 +16,8 @@ use crate::judge::Probability;
 enum Truth {
     /// The remedy that is right.
     Remedy(GoldRemedy),
-    /// A reviewer's word on the remedy that was proposed.
-    Right(bool),
+    /// A reviewer's word on the remedy that was proposed, and in which decision where that is told.
+    Right(bool, Option<String>),
 }
 
 /// A line of a labels file: gold, of which only the remedy counts here, or the outcome of a review.
@@ -26,6 +26,7 @@ struct Line {
     ticket_id: String,
     remedy: Option<GoldRemedy>,
     right: Option<bool>,
+    decision_id: Option<String>,
     /// Of a recorded review: whether it was the last word on its task, or another reviewer was still to be heard.
     #[serde(rename = "final", default = "yes")]
     closes: bool,
@@ -75,7 +76,7 @@ impl Labels {
             let read: Line = serde_json::from_str(json).map_err(|source| LabelError::Line { line, source })?;
             let truth = match (read.remedy, read.right) {
                 (Some(remedy), None) => Truth::Remedy(remedy),
-                (None, Some(right)) => Truth::Right(right),
+                (None, Some(right)) => Truth::Right(right, read.decision_id),
                 _ => return Err(LabelError::Shape { line }),
             };
             if self.0.insert(read.ticket_id.clone(), truth).is_some() {
@@ -89,7 +90,8 @@ impl Labels {
     /// on the same ticket wins.
     pub fn review(&mut self, body: &[u8]) {
         let Ok(line) = serde_json::from_slice::<Line>(body) else { return };
-        let truth = line.remedy.map(Truth::Remedy).or(line.right.map(Truth::Right));
+        let right = line.right.map(|right| Truth::Right(right, line.decision_id));
+        let truth = line.remedy.map(Truth::Remedy).or(right);
         if let Some(truth) = truth.filter(|_| line.closes) {
             self.0.insert(line.ticket_id, truth);
         }
@@ -107,19 +109,24 @@ impl Labels {
 
     /// Whether people's reviews are among them, and whether gold is.
     pub fn source(&self) -> &'static str {
-        let reviewed = self.0.values().filter(|t| matches!(t, Truth::Right(_))).count();
-        match reviewed {
+        match self.reviewed() {
             0 => "gold",
             n if n == self.0.len() => "review",
             _ => "gold and review",
         }
     }
 
+    /// How many are people's reviews: they speak of a decision that was made, not of what is right.
+    pub fn reviewed(&self) -> usize {
+        self.0.values().filter(|t| matches!(t, Truth::Right(..))).count()
+    }
+
+    /// Whether the decision is right. A review of another decision on the ticket says nothing of this one.
     fn right(&self, ticket: &str, decision: &Value) -> Option<bool> {
-        self.0.get(ticket).map(|truth| match truth {
-            Truth::Remedy(remedy) => exact_remedy(decision, remedy),
-            Truth::Right(right) => *right,
-        })
+        match self.0.get(ticket)? {
+            Truth::Remedy(remedy) => Some(exact_remedy(decision, remedy)),
+            Truth::Right(right, of) => of.as_ref().is_none_or(|id| decision["id"] == **id).then_some(*right),
+        }
     }
 }
 
@@ -209,14 +216,14 @@ mod tests {
 
         let mut reviewed = labels.clone();
         for body in [
-            "{\"ticket_id\":\"B\",\"right\":true}",
+            "{\"ticket_id\":\"B\",\"right\":true,\"decision_id\":\"dec_1\"}",
             "{\"ticket_id\":\"B\",\"right\":false,\"final\":false}",
             "{\"ticket_id\":\"F\"}",
             "nothing",
         ] {
             reviewed.review(body.as_bytes());
         }
-        assert_eq!((reviewed.len(), reviewed.0["B"].clone()), (3, Truth::Right(true)));
+        assert_eq!((reviewed.len(), reviewed.0["B"].clone()), (3, Truth::Right(true, Some("dec_1".to_owned()))));
 
         let decision = |ticket: &str, refund: &str| {
             json!({ "ticket_id": ticket, "outcome": "auto", "certain": true, "audit": true, "confidence": 0.5,
@@ -228,6 +235,12 @@ mod tests {
             [right("A", "9"), right("B", "1.00"), right("C", "1.00"), right("C", "1.02"), right("E", "1")],
             [Some(true), Some(false), Some(true), Some(false), None]
         );
+        let of = |id: &str| {
+            let mut decision = decision("B", "1.00");
+            decision["id"] = id.into();
+            Sample::read(&decision, Score::Confidence, &reviewed).unwrap().right
+        };
+        assert_eq!([of("dec_1"), of("dec_2")], [Some(true), None]);
         let read = Sample::read(&decision("A", "1.00"), Score::FirstToken, &labels).unwrap();
         assert!(read.audit && read.score.is_none());
         assert_eq!(

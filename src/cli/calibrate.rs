@@ -1,6 +1,7 @@
 //! `praetor calibrate`: thresholds with a guarantee from labelled decisions, as a signed certificate. `check` holds the
 //! certificate against what runs, `report` against what became of it. Records nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -117,6 +118,13 @@ fn calibrate(args: &FitArgs, config: &Config, out: &mut impl Write) -> anyhow::R
         labels.read(&text).with_context(|| path.display().to_string())?;
         labels_sha256.update(text.as_bytes());
     }
+    if args.decisions.is_none() && labels.reviewed() > 0 {
+        bail!(
+            "{} labels say whether a proposal was `right`, which is said of a decision that was made; give the decisions with \
+             --decisions, or labels with the `remedy` that is right",
+            labels.reviewed()
+        );
+    }
     let mut folds = Vec::new();
     let decisions = match (&args.decisions, &args.fold_models) {
         (Some(path), _) => recorded(path, &pins)?,
@@ -142,12 +150,18 @@ fn calibrate(args: &FitArgs, config: &Config, out: &mut impl Write) -> anyhow::R
     };
     let samples: Vec<Sample> = decisions.iter().filter_map(|d| Sample::read(d, score, &labels)).collect();
     ensure!(samples.iter().any(|s| s.right.is_some()), "no decision has a label: nothing to calibrate on");
+    ensure!(
+        samples.iter().any(|s| s.right.is_some() && s.score.is_some()),
+        "no labelled decision has the score {}: {}",
+        score.as_str(),
+        "the second pass was off when they were made (--second-pass on)"
+    );
     let request = Request {
         issued: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         score,
         alpha: args.alpha,
         delta: args.delta,
-        strata: strata(args.scene_groups.as_deref())?,
+        strata: strata(args.scene_groups.as_deref(), &config.pack)?,
         audit: AuditPlan { rate: args.audit_rate, key: hex::encode(rand::random::<[u8; 32]>()) },
     };
     let origin = Origin {
@@ -170,7 +184,28 @@ fn calibrate(args: &FitArgs, config: &Config, out: &mut impl Write) -> anyhow::R
     describe(&certificate, config.lang, out)?;
     let text = config.lang.pick("证书", "certificate");
     writeln!(out, "{text}: {}", path.display())?;
+    note_unused(config, &pins, &certificate)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says so where it is not the new certificate that the gate goes by: another one fits too, or this one is not trusted.
+fn note_unused(config: &Config, pins: &Pins, made: &Certificate) -> anyhow::Result<()> {
+    let used = certificate(config, pins, false);
+    if used.as_ref().is_ok_and(|fit| fit.signed.body == *made) {
+        return Ok(());
+    }
+    let why = match used {
+        Ok(fit) => match config.lang {
+            Lang::Zh => format!("仍按 {} 自动处理", fit.path.display()),
+            Lang::En => format!("{} still decides what is automatic", fit.path.display()),
+        },
+        Err(unfit) => match config.lang {
+            Lang::Zh => format!("不自动处理任何案件：{unfit}"),
+            Lang::En => format!("nothing is automatic: {unfit}"),
+        },
+    };
+    let note = config.lang.pick("注意：新证书尚未启用", "note: the new certificate is not in use");
+    Ok(writeln!(std::io::stderr(), "praetor: {note}；{why}")?)
 }
 
 fn second_of_pairs(files: &[PathBuf]) -> anyhow::Result<Vec<&PathBuf>> {
@@ -180,9 +215,13 @@ fn second_of_pairs(files: &[PathBuf]) -> anyhow::Result<Vec<&PathBuf>> {
 
 fn decide(panel: Panel, args: &FitArgs) -> anyhow::Result<Vec<Value>> {
     let panel = panel.gated(&Gate::Reflecting);
-    let mut cases = Vec::new();
+    let (mut cases, mut seen) = (Vec::new(), BTreeSet::new());
     for path in args.files.iter().step_by(2) {
-        cases.extend(read_cases(path)?.0);
+        let read = read_cases(path)?.0;
+        if let Some(twice) = read.iter().find(|case| !seen.insert(case.ticket_id.as_str().to_owned())) {
+            bail!("{}: ticket {} has been given before; each counts once", path.display(), twice.ticket_id);
+        }
+        cases.extend(read);
     }
     let decided = tokio::task::block_in_place(|| panel.decide(&cases, usize::from(args.batch), |_| {}))?;
     Ok(decided.iter().map(|d| serde_json::to_value(&d.decision)).collect::<Result<_, _>>()?)
@@ -207,33 +246,40 @@ fn fold_manifests(folder: &Path, models: &Path) -> anyhow::Result<Vec<String>> {
 /// Decisions that were made before, by what runs now.
 fn recorded(path: &Path, pins: &Pins) -> anyhow::Result<Vec<Value>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut decisions = Vec::new();
+    let (mut decisions, mut seen, running) = (Vec::new(), BTreeSet::new(), binds(pins)?);
     for (line, json) in (1..).zip(text.lines()).filter(|(_, json)| !json.trim().is_empty()) {
         let decision: Value = serde_json::from_str(json).with_context(|| format!("{} line {line}", path.display()))?;
         if decision["outcome"] == "rejected_input" {
             continue;
         }
-        let other = binds(pins)?
-            .iter()
-            .find(|(name, value)| decision["pins"][name.as_str()] != **value)
-            .map(|(n, _)| n.clone());
-        if let Some(name) = other {
+        let of = |name: &str| decision["pins"].get(name).unwrap_or(&Value::Null);
+        let runs = |name: &str| running.get(name).unwrap_or(&Value::Null);
+        // The second pass has no pin where it is off.
+        let mut names = running.keys().map(String::as_str).chain(["second_pass"]);
+        if let Some(name) = names.find(|name| of(name) != runs(name)) {
             bail!("{} line {line}: decided with other {name} than run here", path.display());
+        }
+        if !seen.insert(decision["ticket_id"].to_string()) {
+            let ticket = &decision["ticket_id"];
+            bail!("{} line {line}: ticket {ticket} has been given before; each counts once", path.display());
         }
         decisions.push(decision);
     }
     Ok(decisions)
 }
 
-/// Groups of scenes as a TOML file lists them: `group = ["scene", …]`.
-fn strata(groups: Option<&Path>) -> anyhow::Result<Strata> {
+/// Groups of scenes as a TOML file lists them: `group = ["scene", …]`; scenes are those of the rules.
+fn strata(groups: Option<&Path>, pack: &Path) -> anyhow::Result<Strata> {
     let Some(path) = groups else { return Ok(Strata::Direction) };
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let groups: std::collections::BTreeMap<String, Vec<String>> =
+    let groups: BTreeMap<String, Vec<String>> =
         toml::from_str(&text).with_context(|| format!("{} is no list of scenes by group", path.display()))?;
-    let mut by_scene = std::collections::BTreeMap::new();
+    let (mut by_scene, book) = (BTreeMap::new(), crate::sop::load(pack)?);
     for (group, scenes) in groups {
+        ensure!(!scenes.is_empty(), "{}: the group {group} has no scene", path.display());
         for scene in scenes {
+            let known = book.taxonomy.scenes.iter().any(|term| term.id == scene);
+            ensure!(known, "{}: the group {group} has the scene {scene}, which the rules do not know", path.display());
             if let Some(other) = by_scene.insert(scene.clone(), group.clone()) {
                 bail!("{}: the scene {scene} is in {other} and in {group}", path.display());
             }
@@ -311,10 +357,10 @@ fn describe(certificate: &Certificate, lang: Lang, out: &mut impl Write) -> anyh
 fn check(config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pins = open_ungated(config)?.pins().clone();
     let path = &config.calibration.certificate;
-    let (signed, _) = certificate(config, &pins, false)
-        .map_err(|unfit| unfit.error)
+    let fit = certificate(config, &pins, false)
+        .map_err(|unfit| *unfit)
         .with_context(|| format!("the certificate {} does not hold", path.display()))?;
-    describe(&signed.body, config.lang, out)?;
-    writeln!(out, "{} {} ({})", signed.hash(), signed.body.issued, path.display())?;
+    describe(&fit.signed.body, config.lang, out)?;
+    writeln!(out, "{} {} ({})", fit.signed.hash(), fit.signed.body.issued, fit.path.display())?;
     Ok(ExitCode::SUCCESS)
 }

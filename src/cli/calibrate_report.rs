@@ -45,8 +45,8 @@ pub(super) async fn run(args: &ReportArgs, config: &Config, out: &mut impl Write
         labels.read(&read(path)?).with_context(|| path.display().to_string())?;
     }
     let (signed, held) = match certificate(config, open_ungated(config)?.pins(), false) {
-        Ok((signed, _)) => (Some(signed), Ok(())),
-        Err(unfit) => (unfit.signed, Err(unfit.error.to_string())),
+        Ok(fit) => (Some(fit.signed), Ok(())),
+        Err(unfit) => (unfit.signed.clone(), Err(unfit.to_string())),
     };
     let score = signed.as_ref().map_or(Score::Confidence, |s| s.body.score);
     let mut samples = Vec::new();

@@ -60,13 +60,13 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> anyhow::Result
         let pipeline = Pipeline::new(book, judge)?;
         let path = config.calibration.certificate.display();
         match certificate(config, pipeline.pins(), false) {
-            Ok((signed, _)) => {
-                writeln!(out, "ok    certificate: {} {} ({path})", &signed.hash()[..12], signed.body.issued)?
+            Ok(fit) => {
+                let (hash, issued) = (fit.signed.hash(), &fit.signed.body.issued);
+                writeln!(out, "ok    certificate: {} {issued} ({})", &hash[..12], fit.path.display())?
             }
             Err(unfit) => {
-                let error = unfit.error;
                 let (warn, note) = (lang.pick("注意", "warn"), lang.pick("不自动处理", "nothing is automatic"));
-                writeln!(out, "{warn}  certificate: {note}: {error} ({path})")?;
+                writeln!(out, "{warn}  certificate: {note}: {unfit} ({path})")?;
             }
         }
     }

@@ -50,7 +50,7 @@ pub(super) struct EvalArgs {
 
 pub(super) fn run(args: &EvalArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let gold = fs::read_to_string(&args.gold).with_context(|| format!("cannot read {}", args.gold.display()))?;
-    let gold = read_gold(&gold)?;
+    let gold = read_gold(&gold).with_context(|| args.gold.display().to_string())?;
     let (cases, refused) = read_cases(&args.cases)?;
     note_strangers(&cases, &refused, &gold, config.lang)?;
     let book = crate::sop::load(&config.pack)?;

@@ -1,5 +1,6 @@
 //! Puts the certificate before what decides, and says once when it holds nothing back because there is none that fits.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,35 +12,63 @@ use crate::ledger::Kind;
 use crate::pipeline::Pipeline;
 use crate::store::{NewRecord, StoreError, TenantStore};
 
+/// A certificate that fits what runs.
+#[derive(Debug)]
+pub(super) struct Fit {
+    /// Its file.
+    pub path: PathBuf,
+    /// The certificate.
+    pub signed: Signed,
+    /// The gate that it makes.
+    pub gate: Gate,
+}
+
 /// No configured certificate fits what runs.
 #[derive(Debug)]
 pub(super) struct Unfit {
     /// The last that was looked at, if it is signed by a trusted key.
     pub signed: Option<Signed>,
-    /// What is wrong with it.
-    pub error: CertificateError,
+    /// What is wrong with each, by its file.
+    pub errors: Vec<(PathBuf, CertificateError)>,
 }
 
-/// The certificate of the configuration and the gate that it makes before what runs. Where a folder is configured, the first
-/// of its `.json` files that fits, so that rules may change and find theirs; where none fits, the last, and why not.
-pub(super) fn certificate(config: &Config, pins: &Pins, folds: bool) -> Result<(Signed, Gate), Box<Unfit>> {
-    let of = |path: &Path| {
-        let signed = Signed::open(path, &config.calibration.trusted_keys);
-        let signed = signed.map_err(|error| Box::new(Unfit { signed: None, error }))?;
-        match signed.gate(pins, folds) {
-            Ok(gate) => Ok((signed, gate)),
-            Err(error) => Err(Box::new(Unfit { signed: Some(signed), error })),
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (path, error)) in self.errors.iter().enumerate() {
+            let between = if n == 0 { "" } else { "; " };
+            match error {
+                CertificateError::Read { .. } => write!(f, "{between}{error}")?,
+                _ => write!(f, "{between}{}: {error}", path.display())?,
+            }
         }
-    };
-    let (path, source) = (config.calibration.certificate.clone(), io::ErrorKind::NotFound.into());
-    let mut found = Err(Box::new(Unfit { signed: None, error: CertificateError::Read { path, source } }));
-    for path in files(&config.calibration.certificate) {
-        found = of(&path);
-        if found.is_ok() {
-            break;
-        }
+        Ok(())
     }
-    found
+}
+
+impl std::error::Error for Unfit {}
+
+/// The certificate of the configuration and the gate that it makes before what runs. Where a folder is configured, the first
+/// of its `.json` files that fits, so that rules may change and find theirs; where none fits, what is wrong with each.
+pub(super) fn certificate(config: &Config, pins: &Pins, folds: bool) -> Result<Fit, Box<Unfit>> {
+    let mut unfit = Unfit { signed: None, errors: Vec::new() };
+    for path in files(&config.calibration.certificate) {
+        let error = match Signed::open(&path, &config.calibration.trusted_keys) {
+            Ok(signed) => match signed.gate(pins, folds) {
+                Ok(gate) => return Ok(Fit { path, signed, gate }),
+                Err(error) => {
+                    unfit.signed = Some(signed);
+                    error
+                }
+            },
+            Err(error) => error,
+        };
+        unfit.errors.push((path, error));
+    }
+    if unfit.errors.is_empty() {
+        let (path, source) = (config.calibration.certificate.clone(), io::ErrorKind::NotFound.into());
+        unfit.errors.push((path.clone(), CertificateError::Read { path, source }));
+    }
+    Err(Box::new(unfit))
 }
 
 /// The file itself, or the certificates of a folder by name.
@@ -55,12 +84,12 @@ fn files(path: &Path) -> Vec<PathBuf> {
 /// `folds` when fold models run instead of those that it is for.
 pub(super) fn gate(config: &Config, pins: &Pins, folds: bool) -> io::Result<Gate> {
     match certificate(config, pins, folds) {
-        Ok((_, gate)) => Ok(gate),
+        Ok(fit) => Ok(fit.gate),
         Err(unfit) => {
-            let (path, error) = (config.calibration.certificate.display(), unfit.error);
+            let path = config.calibration.certificate.display();
             let note = match config.lang {
-                Lang::Zh => format!("不自动处理任何案件：证书 {path} 无效：{error}"),
-                Lang::En => format!("nothing is decided automatically: the certificate {path} does not hold: {error}"),
+                Lang::Zh => format!("不自动处理任何案件：证书 {path} 无效：{unfit}"),
+                Lang::En => format!("nothing is decided automatically: the certificate {path} does not hold: {unfit}"),
             };
             writeln!(io::stderr(), "praetor: {note}")?;
             Ok(Gate::Shut)

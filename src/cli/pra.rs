@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::disturb::{Disturbance, Disturbed, falsify};
@@ -57,7 +57,8 @@ pub(super) fn run(args: &PraArgs, config: &Config, out: &mut impl Write) -> anyh
     let gold: BTreeMap<String, Gold> = match &args.gold {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            read_gold(&text)?.into_iter().map(|g| (g.ticket_id.clone(), g)).collect()
+            let gold = read_gold(&text).with_context(|| path.display().to_string())?;
+            gold.into_iter().map(|g| (g.ticket_id.clone(), g)).collect()
         }
         None => BTreeMap::new(),
     };
@@ -76,6 +77,7 @@ pub(super) fn run(args: &PraArgs, config: &Config, out: &mut impl Write) -> anyh
                 Ok(())
             })?;
         }
+        ensure!(!unread.is_empty(), "none of the {} decisions has gold: nothing to measure", cases.len());
         reader.write(&unread, out)?;
     } else {
         let kinds: Vec<Option<Disturbance>> =

@@ -58,7 +58,7 @@ fn run(tickets: &Path, gold: &Path, book: &RuleBook, out: &Path) -> anyhow::Resu
         classify(&case, gold, &mut files)?;
         relevant(&case, gold, book, &index, &mut files)?;
         first_report(&case, gold, &mut files)?;
-        supports(&case, gold, sop, &mut files)?;
+        supports(&case, gold, sop, book.head.time_zone, &mut files)?;
         measure(&case, gold, &mut files)?;
     }
     files.finish()
@@ -115,7 +115,7 @@ fn first_report(case: &Case, gold: &Gold, files: &mut Files) -> anyhow::Result<(
 
 /// Each item with each requirement of its party that accepts its kind. A late item is judged by what it shows, for
 /// lateness is arithmetic.
-fn supports(case: &Case, gold: &Gold, sop: &Sop, files: &mut Files) -> anyhow::Result<()> {
+fn supports(case: &Case, gold: &Gold, sop: &Sop, zone: chrono_tz::Tz, files: &mut Files) -> anyhow::Result<()> {
     for item in &case.evidence {
         let wanted = gold.evidence.items.get(item.evidence_id.as_str());
         let wanted = wanted.with_context(|| format!("{}: no gold for {}", case.ticket_id, item.evidence_id))?;
@@ -133,7 +133,7 @@ fn supports(case: &Case, gold: &Gold, sop: &Sop, files: &mut Files) -> anyhow::R
                 "supports",
                 json!({
                     "ticket_id": case.ticket_id, "evidence_id": item.evidence_id, "requirement": requirement.id,
-                    "text": text::supports(case, item, &requirement.text.zh, &rivals), "verdict": verdict,
+                    "text": text::supports(case, item, &requirement.text.zh, &rivals, zone), "verdict": verdict,
                     "defect": wanted.defect,
                 }),
             )?;

@@ -69,8 +69,7 @@ pub(super) fn explain(
     reasons: &[Reason],
     audit: bool,
 ) -> Result<Explanation, DecisionError> {
-    let label = Findings::required(&findings.label, NodeId::Label)?;
-    let label = sop.map_or_else(|| label.clone(), |sop| label.under(sop));
+    let label = findings.labels(book)?;
     let timeliness = Findings::required(&findings.timeliness, NodeId::Timeliness)?;
     let evidence = Findings::required(&findings.evidence, NodeId::Evidence)?;
     let measure = Findings::required(&findings.measure, NodeId::Measure)?;

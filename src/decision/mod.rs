@@ -186,7 +186,7 @@ pub fn decide(
     gate: &Gate,
     as_of: Timestamp,
 ) -> Result<Decision, DecisionError> {
-    let label = Findings::required(&findings.label, NodeId::Label)?;
+    let labels = findings.labels(book)?;
     let policy = Findings::required(&findings.policy, NodeId::Policy)?;
     let timeliness = Findings::required(&findings.timeliness, NodeId::Timeliness)?;
     let evidence = Findings::required(&findings.evidence, NodeId::Evidence)?;
@@ -212,7 +212,7 @@ pub fn decide(
     let certain = policy.certain && remedy.certain;
     let passed = gate.pass(gate::Seen {
         case_hash: &case_hash,
-        scene: &label.scene.id,
+        scene: &labels.scene.id,
         remedy_kind: &proposal.kind,
         confidence,
         first_token: verification.first_token,
@@ -240,7 +240,7 @@ pub fn decide(
         outcome,
         certain,
         audit,
-        labels: sop.map_or_else(|| label.clone(), |sop| label.under(sop)),
+        labels,
         sop: SopRef {
             id: policy.sop.clone(),
             version: policy.version,

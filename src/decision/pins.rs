@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::judge::{Device, SecondPass, Task};
 
 /// Changes whenever the program could decide the same case under the same other pins differently.
-pub const ENGINE: &str = concat!("praetor ", env!("CARGO_PKG_VERSION"), " engine/6");
+pub const ENGINE: &str = concat!("praetor ", env!("CARGO_PKG_VERSION"), " engine/7");
 
 /// The pins of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

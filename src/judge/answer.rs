@@ -116,33 +116,9 @@ impl Distribution {
         Some(Distribution { labels: Arc::clone(labels), p })
     }
 
-    /// The most probable label; of equals the first. An empty distribution gives `("", 0)`.
-    pub fn best(&self) -> (&str, Probability) {
-        let mut best = ("", Probability::ZERO);
-        for (index, (label, p)) in self.iter().enumerate() {
-            if index == 0 || p > best.1 {
-                best = (label, p);
-            }
-        }
-        best
-    }
-
     /// The probability of a label; zero for a label the head does not have.
     pub fn get(&self, label: &str) -> Probability {
         self.iter().find(|(name, _)| *name == label).map_or(Probability::ZERO, |(_, p)| p)
-    }
-
-    /// How far the best label leads the second.
-    pub fn margin(&self) -> Probability {
-        let (mut first, mut second) = (Probability::ZERO, Probability::ZERO);
-        for &p in &self.p {
-            if p > first {
-                (first, second) = (p, first);
-            } else if p > second {
-                second = p;
-            }
-        }
-        first.saturating_sub(second)
     }
 
     /// Labels with their probabilities, in label order.
@@ -197,8 +173,6 @@ mod tests {
     fn softmax_is_quantised_half_up() {
         let d = Distribution::from_logits(&labels(2), &[0.0, 0.0]).unwrap();
         assert_eq!(d.p, [Probability(500_000), Probability(500_000)]);
-        assert_eq!(d.best(), ("l0", Probability(500_000)));
-        assert_eq!(d.margin(), Probability::ZERO);
         assert_eq!(Probability::from_fraction(0.000_000_5).unwrap(), Probability(1));
         assert_eq!(Probability::from_fraction(0.000_000_499).unwrap(), Probability(0));
         assert_eq!(d.get("none"), Probability::ZERO);
@@ -241,7 +215,6 @@ mod tests {
             let d = Distribution::from_logits(&labels(logits.len()), &logits).unwrap();
             let sum: i64 = d.p.iter().map(|p| i64::from(p.millionths())).sum();
             prop_assert!((sum - 1_000_000).abs() <= logits.len() as i64);
-            prop_assert_eq!(d.best().1, *d.p.iter().max().unwrap());
         }
     }
 }

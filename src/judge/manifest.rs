@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{JudgeError, Probability, Task};
+use super::second_pass::MOST_CHARACTERS;
+use super::{JudgeError, LEAST_CHARACTERS, Probability, Task};
 
 /// The file's name within the models folder.
 pub(super) const FILE_NAME: &str = "manifest.toml";
@@ -210,12 +211,14 @@ impl VerifierEntry {
             ("layers", self.layers, 1, 128),
             ("heads", self.heads, 1, 256),
             ("head_width", self.head_width, 1, 1_024),
-            ("characters", self.characters, 780, 65_536),
+            ("characters", self.characters, LEAST_CHARACTERS, MOST_CHARACTERS),
             ("max_reflection", self.max_reflection, 4, 4_096),
             // A text never has more tokens than characters; what comes after it must fit too.
             ("max_tokens", self.max_tokens, self.characters + self.max_reflection + 1, 131_072),
-            ("slope_thousandths", usize::try_from(self.slope_thousandths).unwrap_or(0), 1, 100_000),
         ];
+        if !(1..=100_000).contains(&self.slope_thousandths) {
+            return Err(format!("verifier: slope_thousandths is {}, expected 1 to 100000", self.slope_thousandths));
+        }
         for (name, value, least, most) in bounds {
             if !(least..=most).contains(&value) {
                 return Err(format!("verifier: {name} is {value}, expected {least} to {most}"));

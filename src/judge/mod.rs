@@ -36,7 +36,7 @@ pub use endpoint::EndpointConfig;
 pub use error::{JudgeError, LibraryError};
 pub use manifest::{FileEntry, Head, Manifest, ModelEntry, Thresholds, VerifierEntry, read_checked};
 pub use question::{Question, Task, UnknownTask};
-pub use second_pass::{SecondPass, SecondPassMode};
+pub use second_pass::{LEAST_CHARACTERS, SecondPass, SecondPassMode};
 
 /// What an answer depends on besides the question: recorded with every decision, compared at replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

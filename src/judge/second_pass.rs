@@ -7,6 +7,11 @@ use super::decoder::Decoder;
 use super::endpoint::Endpoint;
 use super::{Answer, JudgeError, Probability, Task};
 
+/// The fewest characters a reader may be limited to: room for what a text never leaves out, in any case but a freak.
+pub const LEAST_CHARACTERS: usize = 1_120;
+/// The most.
+pub(super) const MOST_CHARACTERS: usize = 65_536;
+
 /// Whether the second pass runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

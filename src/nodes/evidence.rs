@@ -112,7 +112,7 @@ impl Node for Evidence {
             let all = requirements(sop, item.party, &item.kind);
             for target in &all {
                 let rivals: Vec<&str> = all.iter().filter(|r| r.id != target.id).map(|r| r.text.zh.as_str()).collect();
-                let text = text::supports(case, item, &target.text.zh, &rivals);
+                let text = text::supports(case, item, &target.text.zh, &rivals, rules.book.head.time_zone);
                 out.push(Question { task: Task::Supports, text });
             }
         }
@@ -219,7 +219,7 @@ fn judge_item(case: &Case, item: &CaseItem, asked: &[(&Requirement, &Distributio
         valid,
         defect,
         probability: super::probability(if valid { p_valid } else { 1.0 - p_valid }),
-        compared: text::comparisons(case, item),
+        compared: text::comparisons(case, item, rules.book.head.time_zone),
         other_order,
         late_by_seconds: late,
         certain: readings.len() == 1,

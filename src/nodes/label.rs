@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use super::facts::sop_in;
 use super::{Finding, Findings, Node, NodeError, NodeId, Rules, head, probability, text};
 use crate::case::Case;
 use crate::judge::{Answer, Distribution, Probability, Question, Task};
-use crate::sop::Sop;
+use crate::sop::{RuleBook, Sop};
 
 /// One label with the model's probability for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +34,14 @@ pub struct LabelFinding {
     /// All goods types, for retrieval.
     #[serde(skip)]
     pub goods: Vec<Labelled>,
+}
+
+impl Findings {
+    /// The labels as the decision gives them: under the SOP that was found to govern, if one was.
+    pub fn labels(&self, book: &RuleBook) -> Result<LabelFinding, NodeError> {
+        let label = Findings::required(&self.label, NodeId::Label)?;
+        Ok(sop_in(self, book)?.map_or_else(|| label.clone(), |sop| label.under(sop)))
+    }
 }
 
 impl LabelFinding {

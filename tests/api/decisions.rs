@@ -1,12 +1,19 @@
 //! Handing tickets in and reading what was decided.
 
+use std::sync::Arc;
+
 use praetor::api::Role;
 use praetor::case::Case;
+use praetor::config::ServeConfig;
+use praetor::decision::Gate;
+use praetor::judge::{Judge, JudgeConfig};
 use praetor::ledger::Receipt;
+use praetor::pipeline::Pipeline;
 use praetor::store::Sequencer;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::{PIPELINE, Service, example, problem};
+use crate::pipeline::{BOOK, repo};
 use crate::store::ledger::sequence;
 
 #[tokio::test]
@@ -145,5 +152,26 @@ async fn a_receipt_comes_once_the_decision_has_its_place_and_then_verifies() {
     let checkpoint = service.get("/v1/audit/checkpoint", &key).await.text().await.unwrap();
     assert_eq!(checkpoint, service.store.log().latest().await.unwrap().unwrap().note);
     assert_eq!(receipt.verify(&service.log_keys()).unwrap().size, 2, "the making of the key and the decision");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_reward_model_that_does_not_answer_is_told_and_nothing_is_recorded() {
+    let pipeline = tokio::task::spawn_blocking(|| {
+        // Nothing listens there.
+        let endpoint = json!({ "url": "http://127.0.0.1:9/v1", "model": "none", "retries": 0 });
+        let config =
+            JudgeConfig { endpoint: Some(serde_json::from_value(endpoint).unwrap()), ..JudgeConfig::default() };
+        let judge = Judge::open(&repo("models"), &config).unwrap();
+        Arc::new(Pipeline::new(BOOK.clone(), judge).unwrap().gated(Gate::Open))
+    });
+    let service = Service::deciding(ServeConfig::default(), pipeline.await.unwrap(), Gate::Open).await;
+    let key = service.key(Role::Caller, "default").await;
+    let tickets = [1, 2, 3].map(example);
+    for response in futures_util::future::join_all(tickets.iter().map(|ticket| service.decide(&key, ticket))).await {
+        assert!(response.headers().contains_key("retry-after"));
+        assert_eq!(problem(response, 503).await["code"], "reward_model_unavailable");
+    }
+    assert_eq!(service.count("SELECT count(*) FROM praetor.decisions").await, 0);
     service.stop().await;
 }

@@ -161,7 +161,7 @@ fn it_opens_the_gate_for_what_it_binds_and_nothing_else() {
         let mut other = pins();
         change(&mut other);
         match signed.gate(&other, folds) {
-            Err(CertificateError::Mismatch(names)) => names,
+            Err(CertificateError::Mismatch(differs)) => differs.into_iter().map(|d| d.name).collect::<Vec<_>>(),
             Ok(_) => Vec::new(),
             Err(error) => panic!("{error}"),
         }
@@ -174,6 +174,10 @@ fn it_opens_the_gate_for_what_it_binds_and_nothing_else() {
     assert_eq!(differs(&|p| p.thresholds = x(), true), ["thresholds"]);
     let models = |p: &mut Pins| (p.manifest, _) = (x(), p.models.insert(Task::Supports, x()));
     assert_eq!(differs(&models, false), ["manifest", "models"]);
+    // The message says what is bound and what runs.
+    let rules = Pins { rulebook: x(), ..pins() };
+    let wanted = format!("it is for other rulebook (bound {:.12}, running x)", pins().rulebook);
+    assert_eq!(signed.gate(&rules, false).unwrap_err().to_string(), wanted);
     // Fold models are other models on purpose.
     assert!(differs(&models, true).is_empty());
     // Where it runs does not matter, nor does the pin of the certificate itself.
@@ -197,7 +201,7 @@ fn it_binds_the_reward_model_and_how_it_is_asked() {
     for second_pass in others {
         let error = signed.gate(&Pins { second_pass: second_pass.clone(), ..pins() }, false).unwrap_err();
         assert!(
-            matches!(&error, CertificateError::Mismatch(names) if names == &["second_pass"]),
+            matches!(&error, CertificateError::Mismatch(differs) if differs.iter().map(|d| d.name.as_str()).eq(["second_pass"])),
             "{second_pass:?}: {error}"
         );
     }

@@ -89,6 +89,66 @@ fn a_certificate_of_ones_own_holds_where_its_key_is_trusted() {
 }
 
 #[test]
+fn what_cannot_be_calibrated_on_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (decisions, twice, right, groups) = (path("d.jsonl"), path("twice.jsonl"), path("right.jsonl"), path("g.toml"));
+    let decided = praetor(folder.path(), &["adjudicate", "examples/tickets.jsonl", "--dry-run", "--format", "json"]);
+    let (decided, _) = said(&decided);
+    let first = decided.lines().next().unwrap();
+    let ticket = serde_json::from_str::<Value>(first).unwrap()["ticket_id"].as_str().unwrap().to_owned();
+    std::fs::write(&decisions, &decided).unwrap();
+    std::fs::write(&twice, format!("{decided}{first}\n")).unwrap();
+    std::fs::write(&right, format!("{{\"ticket_id\":\"{ticket}\",\"right\":true}}\n")).unwrap();
+    let key = path("key.pem");
+    let refused = |args: &[&str]| {
+        let made = praetor(
+            folder.path(),
+            &[&["--certificate", &path("no.json"), "calibrate"], args, &["--key", &key]].concat(),
+        );
+        assert!(!made.status.success() && !folder.path().join("no.json").exists(), "{args:?}");
+        said(&made).1
+    };
+    let gold = "examples/gold.jsonl";
+    let line = decided.lines().count() + 1;
+    let error = refused(&[gold, "--decisions", &twice]);
+    assert!(error.contains(&format!("twice.jsonl line {line}: ticket \"{ticket}\" has been given before")), "{error}");
+    let error = refused(&["examples/tickets.jsonl", gold, "examples/tickets.jsonl", gold]);
+    assert!(error.contains("has been given before"), "{error}");
+    let error = refused(&["examples/tickets.jsonl", &right]);
+    assert!(error.contains("1 labels say whether a proposal was `right`"), "{error}");
+    let error = refused(&[gold, "--decisions", &decisions, "--score", "first-token"]);
+    assert!(error.contains("no labelled decision has the score first_token"), "{error}");
+    let error = refused(&[gold, "--decisions", &decisions, "--fold-models", "x"]);
+    assert!(error.contains("cannot be used with"), "{error}");
+    for (toml, line) in [
+        (
+            "shipping = [\"late_shipement\"]",
+            "the group shipping has the scene late_shipement, which the rules do not know",
+        ),
+        ("shipping = []", "the group shipping has no scene"),
+        ("a = [\"invoice\"]\nb = [\"invoice\"]", "the scene invoice is in a and in b"),
+    ] {
+        std::fs::write(&groups, toml).unwrap();
+        let error = refused(&[gold, "--decisions", &decisions, "--scene-groups", &groups]);
+        assert!(error.contains("g.toml") && error.contains(line), "{error}");
+    }
+    // A review speaks of its decision alone, and what is made is told to be out of use while nobody trusts its key.
+    let fit = ["calibrate", &right, "--decisions", &decisions, "--key", &key];
+    let made = praetor(folder.path(), &[&["--certificate", &path("mine.json")][..], &fit].concat());
+    assert!(made.status.success(), "{:?}", said(&made));
+    let note = said(&made).1;
+    assert!(
+        note.contains("the new certificate is not in use") && note.contains("not among the trusted keys"),
+        "{note}"
+    );
+    std::fs::write(&right, format!("{{\"ticket_id\":\"{ticket}\",\"right\":true,\"decision_id\":\"dec_0\"}}\n"))
+        .unwrap();
+    let error = refused(&[&right, "--decisions", &decisions]);
+    assert!(error.contains("no decision has a label"), "{error}");
+}
+
+#[test]
 fn of_a_folder_the_certificate_that_fits_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let certificates = folder.path().join("certificates");

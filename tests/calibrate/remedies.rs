@@ -2,13 +2,14 @@
 
 use std::sync::LazyLock;
 
-use praetor::decision::{Audit, Certified, Decision, Gate, Outcome, Score, Second, Strata, Verification};
+use praetor::decision::{Audit, Certified, Decision, Gate, NodeRecord, Outcome, Score, Second, Strata, Verification};
 use praetor::judge::{Answer, JudgeError, Probability, Question, Task};
-use praetor::pipeline::{Ask, Pipeline};
+use praetor::nodes::Finding;
+use praetor::pipeline::{Ask, Decided, Pipeline};
 
 use crate::pipeline::second_pass::{Whim, pass};
 use crate::pipeline::undetermined::{NOISE, Noise, Noisy, spoil};
-use crate::pipeline::{PUBLIC, pipeline, thresholds};
+use crate::pipeline::{BOOK, PUBLIC, pipeline, thresholds};
 
 const CASES: usize = 10_000;
 
@@ -77,11 +78,29 @@ fn bare(decision: &Decision) -> Decision {
     d
 }
 
+/// Of each gate how many cases met it, how many became automatic, how many were drawn for the audit.
+type Outcomes = [[usize; 3]; 5];
+
 #[test]
 fn no_gate_changes_a_remedy() {
+    let halves = std::thread::scope(|scope| {
+        let threads = [0, 1].map(|half| scope.spawn(move || meet_gates((half..CASES).step_by(2))));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let outcomes: Outcomes = std::array::from_fn(|at| std::array::from_fn(|n| halves[0][at][n] + halves[1][at][n]));
+    let [everything, something, unscored, shut, read] = outcomes;
+    assert!(everything[1] > 100 && something[1] > 20 && something[1] * 2 < everything[1], "{outcomes:?}");
+    assert!(everything[2] * 5 > everything[1] && everything[2] < everything[1], "{outcomes:?}");
+    // Of what is certain about half is waved through by a reward model that says anything, and none of it is another remedy.
+    assert!(read[0] == CASES && read[1] > 100 && read[1] < everything[1] * 4, "{outcomes:?}");
+    // Without a reward model there is no first token, and without a certificate nothing.
+    assert_eq!((unscored[1], shut[1]), (0, 0), "{outcomes:?}");
+}
+
+fn meet_gates(cases: impl Iterator<Item = usize>) -> Outcomes {
     let (open, gated) = &*PIPELINES;
-    let mut outcomes = vec![[0_usize; 3]; gated.len()];
-    for n in 0..CASES {
+    let mut outcomes = Outcomes::default();
+    for n in cases {
         let (case, gold) = &PUBLIC[n % PUBLIC.len()];
         let case = spoil(case, (n / PUBLIC.len() * 37) as u8, n % 12);
         let noise = Noise {
@@ -93,28 +112,59 @@ fn no_gate_changes_a_remedy() {
         NOISE.with_borrow_mut(|current| *current = noise);
         let decide = |pipeline: &Pipeline| pipeline.decide(std::slice::from_ref(&case), None).unwrap().remove(0);
         let without = decide(open).decision;
-        // One gate a case in turn; the one with the reward model meets every other four cases.
-        let at = if n / 4 % 2 == 0 { gated.len() - 1 } else { n / 8 % (gated.len() - 1) };
-        let with = decide(&gated[at]).decision;
-        assert_eq!(with.remedy, without.remedy, "{}", case.ticket_id);
-        assert_eq!(bare(&with), bare(&without), "{}", case.ticket_id);
-        // It only ever takes away: nothing becomes automatic that was not certain.
-        assert!(with.outcome == Outcome::Review || without.outcome == Outcome::Auto, "{}", case.ticket_id);
-        assert!(with.outcome == Outcome::Auto || !with.reasons.is_empty(), "{}", case.ticket_id);
-        assert_eq!(
-            (with.certain, with.outcome == Outcome::Auto),
-            (without.outcome == Outcome::Auto, with.reasons.is_empty())
-        );
-        let count = &mut outcomes[at];
-        count[0] += 1;
-        count[1] += usize::from(with.outcome == Outcome::Auto);
-        count[2] += usize::from(with.audit);
+        // One gate a case in turn, and the one with the reward model each time.
+        for at in [gated.len() - 1, n / 4 % (gated.len() - 1)] {
+            let with = decide(&gated[at]).decision;
+            assert_eq!(with.remedy, without.remedy, "{}", case.ticket_id);
+            assert_eq!(bare(&with), bare(&without), "{}", case.ticket_id);
+            // It only ever takes away: nothing becomes automatic that was not certain.
+            assert!(with.outcome == Outcome::Review || without.outcome == Outcome::Auto, "{}", case.ticket_id);
+            assert!(with.outcome == Outcome::Auto || !with.reasons.is_empty(), "{}", case.ticket_id);
+            assert_eq!(
+                (with.certain, with.outcome == Outcome::Auto),
+                (without.outcome == Outcome::Auto, with.reasons.is_empty())
+            );
+            let count = &mut outcomes[at];
+            count[0] += 1;
+            count[1] += usize::from(with.outcome == Outcome::Auto);
+            count[2] += usize::from(with.audit);
+        }
     }
-    let [everything, something, unscored, shut, read] = [0, 1, 2, 3, 4].map(|at| outcomes[at]);
-    assert!(everything[1] > 100 && something[1] > 20 && something[1] * 2 < everything[1], "{outcomes:?}");
-    assert!(everything[2] * 5 > everything[1] && everything[2] < everything[1], "{outcomes:?}");
-    // Of what is certain about half is waved through by a reward model that says anything, and none of it is another remedy.
-    assert!(read[0] == CASES / 2 && read[1] > 100 && read[1] < everything[1] * 4, "{outcomes:?}");
-    // Without a reward model there is no first token, and without a certificate nothing.
-    assert_eq!((unscored[1], shut[1]), (0, 0), "{outcomes:?}");
+    outcomes
+}
+
+/// A decision is of the scene that it is decided as: where a case fits the rule of another scene better than the likeliest
+/// label, its certificate is that scene's.
+#[test]
+fn the_stratum_is_of_the_scene_that_is_decided() {
+    let group = |place: usize| if place.is_multiple_of(2) { "certified" } else { "not" }.to_owned();
+    let groups = BOOK.taxonomy.scenes.iter().enumerate().map(|(place, scene)| (scene.id.clone(), group(place)));
+    let strata = Strata::Scenes(groups.collect());
+    let gate = Gate::Certified(Box::new(Certified {
+        certificate: b"{}".to_vec(),
+        score: Score::Confidence,
+        strata: strata.clone(),
+        thresholds: [("certified".to_owned(), Some(p(0))), ("not".to_owned(), None)].into(),
+        second: [].into(),
+        audit: Audit { rate: p(0), key: [1; 32] },
+    }));
+    let gated = pipeline(Box::new(Noisy), thresholds(p(0))).gated(gate);
+    let read = |decided: &Decided| match decided.trace.nodes.first() {
+        Some(NodeRecord { finding: Finding::Label(label), .. }) => label.scene.id.clone(),
+        other => panic!("the first node is {other:?}"),
+    };
+    let (mut opened, mut closed) = (0, 0);
+    for (n, (case, gold)) in PUBLIC.iter().enumerate() {
+        let (scene, goods) = (gold.scene.clone(), gold.goods_type.clone());
+        NOISE.with_borrow_mut(|current| *current = Noise { seed: n as u64, floor: 0, scene, goods });
+        let decided = gated.decide(std::slice::from_ref(case), None).unwrap().remove(0);
+        let decision = &decided.decision;
+        let stratum = strata.of(&decision.remedy.proposal.kind, &decision.labels.scene.id);
+        let certified = stratum == "certified";
+        assert_eq!(decision.outcome == Outcome::Auto, decision.certain && certified, "{}", case.ticket_id);
+        if decision.certain && strata.of("", &read(&decided)) != stratum {
+            *(if certified { &mut opened } else { &mut closed }) += 1;
+        }
+    }
+    assert!(opened > 10 && closed > 10, "{opened} {closed}");
 }

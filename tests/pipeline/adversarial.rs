@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use praetor::case::{Case, Party};
 use praetor::decision::{Decision, Gate, Outcome};
 use praetor::judge::text::{is_invisible, sanitise};
-use praetor::judge::{Judge, JudgeConfig, probe};
+use praetor::judge::{Judge, JudgeConfig, Manifest, Task, probe};
 use praetor::nodes::NodeId;
 use praetor::nodes::text::{MeasureKind, candidates, classify, first_report, supports};
 use praetor::pipeline::{Decided, Pipeline};
@@ -187,7 +187,7 @@ fn rendered(case: &Case) -> Vec<String> {
     let mut texts = vec![classify(case)];
     texts.extend((0..case.dialogue.len()).map(|i| first_report(case, i)));
     for item in &case.evidence {
-        texts.push(supports(case, item, "快递面单照片", &["全部商品同框的照片"]));
+        texts.push(supports(case, item, "快递面单照片", &["全部商品同框的照片"], BOOK.head.time_zone));
     }
     for kind in [MeasureKind::Ratio, MeasureKind::Count, MeasureKind::Receipt, MeasureKind::PriceDiff] {
         texts.extend(candidates(case, kind).into_iter().map(|c| c.text));
@@ -391,6 +391,27 @@ fn twenty_thousand_characters_push_nothing_out() {
             }
         }
         assert_stood("long", &stood, 10);
+    }
+}
+
+/// A character that the tokenizer reads as eighteen counts as eighteen: no text outgrows its model and loses its last
+/// segments, which are the other party's words.
+#[test]
+fn characters_that_are_read_as_many_push_nothing_out() {
+    let tokenizer = Tokenizer::from_file(repo("models/tokenizer.json")).unwrap();
+    let manifest = Manifest::read(&repo("models")).unwrap();
+    let most = |id: Task| manifest.models.iter().find(|model| model.id == id).unwrap().max_tokens;
+    let tokens = |text: &str| tokenizer.encode_fast(text, true).unwrap().get_ids().len();
+    for (case, _) in CASES.iter() {
+        let full = rewrite(case, |_| "ﷺ坏㌖好".chars().cycle().take(2_000).collect());
+        assert!(tokens(&classify(&full)) <= most(Task::Classify), "{}", case.ticket_id);
+        for item in &full.evidence {
+            let text = supports(&full, item, "快递面单照片", &[], BOOK.head.time_zone);
+            assert!(tokens(&text) <= most(Task::Supports), "{}", case.ticket_id);
+        }
+        for index in 0..full.dialogue.len() {
+            assert!(tokens(&first_report(&full, index)) <= most(Task::FirstReport), "{}", case.ticket_id);
+        }
     }
 }
 

@@ -40,7 +40,7 @@ fn real(task: Task, most: usize) -> Vec<Question> {
             Task::Supports => {
                 for item in &case.evidence {
                     let asked = requirements(sop, item.party, &item.kind);
-                    texts.extend(asked.iter().map(|r| supports(case, item, &r.text.zh, &[])));
+                    texts.extend(asked.iter().map(|r| supports(case, item, &r.text.zh, &[], BOOK.head.time_zone)));
                 }
             }
             Task::Measure => {

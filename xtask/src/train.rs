@@ -29,7 +29,7 @@ pub(crate) fn run(ctx: &Ctx, args: &[String]) -> Result<()> {
     println!("==> {SCRIPT}");
     ctx::run(ctx.command(&python).arg(SCRIPT).args(args))?;
     // What goes elsewhere, or asks for help, leaves the shipped models alone.
-    let elsewhere = ["--smoke", "--out", "--models", "--help", "-h"];
+    let elsewhere = ["--smoke", "--models", "--help", "-h"];
     if args.iter().any(|arg| elsewhere.iter().any(|e| arg == e || arg.starts_with(&format!("{e}=")))) {
         return Ok(());
     }

@@ -20,6 +20,7 @@ import report
 # Before `data`, which puts the folder of the judges' training first, where there is another module of this name.
 from export import as_shipped, check, graph, read_back
 from data import few
+from half import check as near, half
 from losses import FIRST, LONGEST, MORE, UNTOLD, Ids, columns, first_token_loss, group_loss, supervised_loss, warm_up_loss, without_problem
 from model import Config, Decoder, restored, tokenizer_at
 from muon import Muon
@@ -231,12 +232,14 @@ def main():
 
 
 def exported(path):
-    """Whether the file that would ship computes what the model does, and is read back as it was written; it asserts."""
+    """Whether the file that would ship computes what the model does, nearly so in half precision, and is read back as it
+    was written; it asserts."""
     # Graphs are made and run on the processor.
     torch.set_default_device("cpu")
     model, _ = restored(path)
     data, shipped = graph(model), as_shipped(model)
     check(data, shipped)
+    near(data, half(data))
     again = read_back(data, model.c).state_dict()
     assert all(torch.allclose(value, again[name], atol=1e-6) for name, value in shipped.state_dict().items()), "not read back as written"
 

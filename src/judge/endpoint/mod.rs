@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use super::answer::Answer;
-use super::{JudgeError, SecondPass, Task};
+use super::second_pass::MOST_CHARACTERS;
+use super::{JudgeError, LEAST_CHARACTERS, SecondPass, Task};
 
 /// What the model is told before the text. Its hash is pinned and certified.
 const PROMPT: &str = "\
@@ -74,6 +75,9 @@ mod defaults {
     }
 }
 
+/// The longest wait before a question is asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// Questions, and where the answers go.
 struct Job {
     texts: Vec<String>,
@@ -92,6 +96,8 @@ pub(super) struct Endpoint {
 #[derive(Clone)]
 struct Client {
     http: reqwest::Client,
+    /// Host and port, for messages.
+    server: String,
     config: EndpointConfig,
     key: Option<SecretString>,
 }
@@ -104,16 +110,26 @@ impl Endpoint {
             Some(name) => Some(std::env::var(name).map_err(|_| bad(format!("the variable {name} is not set")))?.into()),
             None => None,
         };
-        if !(1..=1_024).contains(&config.concurrency) || !(1..=100).contains(&config.top) {
-            return Err(bad("concurrency must be 1 to 1024 and top 1 to 100".to_owned()));
+        let bounds = [
+            ("characters", config.characters, LEAST_CHARACTERS, MOST_CHARACTERS),
+            ("concurrency", config.concurrency, 1, 1_024),
+            ("top", config.top as usize, 1, 100),
+            ("retries", config.retries as usize, 0, 10),
+            ("timeout_seconds", usize::try_from(config.timeout_seconds).unwrap_or(usize::MAX), 1, 3_600),
+        ];
+        for (name, value, least, most) in bounds {
+            if !(least..=most).contains(&value) {
+                return Err(bad(format!("{name} is {value}, expected {least} to {most}")));
+            }
         }
+        let server = server(&config.url).map_err(|reason| bad(format!("url {reason}")))?;
         // Another part of the program may have chosen the same one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(config.timeout_seconds)).build();
         let http = http.map_err(|error| bad(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| bad(error.to_string()))?;
-        let client = Client { http, config: config.clone(), key };
+        let client = Client { http, server, config: config.clone(), key };
         let (jobs, queue) = sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("judge-endpoint".to_owned())
@@ -162,6 +178,20 @@ fn work(runtime: &tokio::runtime::Runtime, client: &Client, queue: &Receiver<Job
     }
 }
 
+/// Host and port of an address that questions can be sent to. The address itself is not told: it may hold a password.
+fn server(url: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(url).map_err(|error| format!("is no address: {error}"))?;
+    let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https"));
+    let host = host.ok_or_else(|| format!("begins with {}:, expected http:// or https:// and a host", url.scheme()))?;
+    Ok(format!("{host}:{}", url.port_or_known_default().unwrap_or_default()))
+}
+
+/// An error and what caused it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl Client {
     async fn answer_all(&self, texts: Vec<String>) -> Result<Vec<Answer>, String> {
         let mut answers: Vec<Option<Answer>> = vec![None; texts.len()];
@@ -181,7 +211,7 @@ impl Client {
         answers.into_iter().collect::<Option<_>>().ok_or_else(|| "an answer is missing".to_owned())
     }
 
-    /// One answer, with retries; each waits twice as long as the one before.
+    /// One answer, with retries; each waits twice as long as the one before, up to [`LONGEST_PAUSE`].
     async fn answer(&self, text: &str) -> Result<Answer, String> {
         let mut pause = Duration::from_millis(500);
         for attempt in 0.. {
@@ -190,7 +220,7 @@ impl Client {
                 Err((reason, true)) if attempt < self.config.retries => {
                     tracing::warn!(attempt, reason, "the reward model's server is asked again");
                     tokio::time::sleep(pause).await;
-                    pause *= 2;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err((reason, _)) => return Err(reason),
             }
@@ -209,8 +239,11 @@ impl Client {
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose_secret());
         }
-        // The address may hold a name and a password; the reasons do without it.
-        let failed = |error: reqwest::Error| (error.without_url().to_string(), true);
+        // The address may hold a name and a password: of it only the server is told.
+        let failed = |error: reqwest::Error| {
+            let again = !error.is_builder();
+            (format!("{}: {}", self.server, causes(&error.without_url())), again)
+        };
         let response = request.send().await.map_err(failed)?;
         let status = response.status();
         let body = response.bytes().await.map_err(failed)?;
@@ -219,6 +252,6 @@ impl Client {
         }
         let passing = status.is_server_error() || [408, 429].contains(&status.as_u16());
         let told: String = String::from_utf8_lossy(&body).chars().take(200).collect();
-        Err((format!("the server answers {status}: {told}"), passing))
+        Err((format!("{} answers {status}: {told}", self.server), passing))
     }
 }

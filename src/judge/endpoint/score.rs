@@ -21,7 +21,7 @@ pub(super) fn ways() -> impl Iterator<Item = String> {
 }
 
 /// What both need together; with less the model has not answered the question.
-const LEAST: f64 = 0.001;
+const LEAST: f64 = 0.5;
 
 static LABELLED: LazyLock<Arc<[String]>> = LazyLock::new(|| LABELS.map(str::to_owned).into());
 
@@ -37,7 +37,9 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, String> {
     };
     let (right, wrong) = (sum(&RIGHT), sum(&WRONG));
     // Log odds, so that it is quantised as every other answer.
-    let odds = if right + wrong < LEAST { -30.0 } else { (right.max(1e-12) / wrong.max(1e-12)).ln() };
+    // A way that is not told may be as likely as the least likely token that is, and no more.
+    let untold = tokens.values().map(|log| log.exp()).fold(1.0, f64::min).max(1e-12);
+    let odds = if right + wrong < LEAST { -30.0 } else { (right.max(untold) / wrong.max(untold)).ln() };
     let first_token =
         Distribution::from_logits(&LABELLED, &[0.0, odds as f32]).ok_or("a log probability is not a number")?;
     // Ids and times differ from one response to the next; what was chosen is what was said.
@@ -81,14 +83,26 @@ mod tests {
     #[test]
     fn variants_are_summed_in_both_forms() {
         let (p, q) = (0.3_f64.ln(), 0.1_f64.ln());
-        assert_eq!(right(json!({ "top_logprobs": [{ "对": p, " Yes": p, "错": q, "A": -0.1, "no": q }] })), 750_000);
+        assert_eq!(
+            right(json!({ "top_logprobs": [{ "对": p, " Yes": p, "错": q, "A": 0.2_f64.ln(), "no": q }] })),
+            750_000
+        );
         let entry = |token: &str, logprob: f64| json!({ "token": token, "logprob": logprob });
-        assert_eq!(right(json!({ "content": [{ "top_logprobs": [entry("对", p), entry("错", q)] }] })), 750_000);
+        assert_eq!(
+            right(
+                json!({ "content": [{ "top_logprobs": [entry("对", 2.0_f64.ln() + p), entry("错", 2.0_f64.ln() + q)] }] })
+            ),
+            750_000
+        );
     }
 
     #[test]
     fn what_is_no_answer_counts_as_wrong_and_what_is_no_response_is_an_error() {
         assert_eq!(right(json!({ "top_logprobs": [{ "A": -0.1 }] })), 0);
+        // Something else is far likelier than either.
+        assert_eq!(right(json!({ "top_logprobs": [{ "这": 0.55_f64.ln(), "是": 0.4_f64.ln() }] })), 0);
+        // Of what is not told the worst is taken: 错 may be as likely as the least likely token told.
+        assert_eq!(right(json!({ "top_logprobs": [{ "对": 0.8_f64.ln(), "A": 0.2_f64.ln() }] })), 800_000);
         for body in ["", "{}", r#"{"choices":[{"text":"对","logprobs":null}]}"#] {
             assert!(answer(body.as_bytes()).is_err(), "{body}");
         }

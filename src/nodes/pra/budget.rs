@@ -14,11 +14,13 @@ const SHORT: usize = 48;
 enum Act {
     Cut,
     Drop,
+    /// Cut by what is too long: only of cases with far more goods and promises than any known.
+    Fit,
 }
 
 /// What is done first, what last: carrier events go, then messages that cannot be a first report. What evidence shows is
 /// cut after all else that can be, since nothing else tells whether it was read rightly.
-const ORDER: [(Act, Worth); 12] = [
+const ORDER: [(Act, Worth); 13] = [
     (Act::Cut, Worth::Logistics),
     (Act::Drop, Worth::Logistics),
     (Act::Cut, Worth::Aside(0)),
@@ -31,6 +33,7 @@ const ORDER: [(Act, Worth); 12] = [
     (Act::Drop, Worth::Content),
     (Act::Drop, Worth::SureItem),
     (Act::Drop, Worth::Item),
+    (Act::Fit, Worth::Kept),
 ];
 
 /// Joins the parts, one a line, after leaving out what does not fit.
@@ -42,6 +45,10 @@ pub(super) fn fit(mut parts: Vec<Part>, limit: usize) -> Pra {
         let mut order: Vec<usize> = (0..parts.len()).filter(|&i| kind(parts[i].worth) == worth).collect();
         // Of messages the farthest from the first report goes first; of equals the later.
         order.sort_by_key(|&i| Reverse((distance(parts[i].worth), i)));
+        if act == Act::Fit {
+            // The list of goods and promises is the longest.
+            order.sort_by_key(|&i| Reverse(parts[i].text.chars().count()));
+        }
         for i in order {
             if size(&parts) <= room {
                 break;
@@ -49,6 +56,10 @@ pub(super) fn fit(mut parts: Vec<Part>, limit: usize) -> Pra {
             match act {
                 Act::Cut => cut(&mut parts[i].text, SHORT),
                 Act::Drop => parts[i].text.clear(),
+                Act::Fit => {
+                    let (over, long) = (size(&parts) - room, parts[i].text.chars().count());
+                    cut(&mut parts[i].text, long.saturating_sub(over + 1).max(SHORT));
+                }
             }
         }
         parts.retain(|part| !part.text.is_empty());
@@ -123,5 +134,10 @@ mod tests {
         assert_eq!(marks(210), "留eS");
         assert_eq!(marks(160), "留S");
         assert_eq!(marks(60), "留");
+        // What always stays is cut at last, the longest first, but never to nothing.
+        let kept = ["甲", "乙", "丙"].map(|mark| Part::new(Worth::Kept, mark.repeat(200)));
+        let text = fit(kept.to_vec(), 400).text;
+        assert_eq!(text.chars().count(), 400);
+        assert_eq!((text.matches('甲').count(), text.matches('丙').count()), (200, 48));
     }
 }

@@ -23,14 +23,14 @@ use super::remedy::facts;
 use super::text::seen;
 use super::{Findings, NodeError};
 use crate::case::{Case, Party};
-use crate::judge::Probability;
 use crate::judge::text::sanitise;
+use crate::judge::{LEAST_CHARACTERS, Probability};
 use crate::sop::RuleBook;
 
 /// Version of the text.
 pub const FORMAT: &str = "pra/4";
-/// The fewest characters that a text may be limited to: what always stays needs so many.
-pub const LEAST: usize = 1_120;
+/// The fewest characters that a text may be limited to.
+pub const LEAST: usize = LEAST_CHARACTERS;
 /// The markers that open sections, in the order of the text. A reader's verdict follows the last one.
 pub const MARKERS: [&str; 17] = [
     "[条款]", "[P]", "[订单]", "[诉求]", "[买家]", "[商家]", "[物流]", "[材料]", "[R]", "[识别]", "[规则]", "[时效]",

@@ -1,6 +1,7 @@
 //! The numbers and days that an item of evidence shows, each with where it stands and how it compares with the case's own.
 //! What the models are told as facts, and what a person or an auditor wants to see beside a verdict.
 
+use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::facts::{self, Placed};
@@ -29,8 +30,8 @@ pub struct Comparison {
     pub stands: &'static str,
 }
 
-/// Compares what an item shows, in the order it stands there.
-pub fn comparisons(case: &Case, item: &Evidence) -> Vec<Comparison> {
+/// Compares what an item shows, in the order it stands there. Days are those of `zone`.
+pub fn comparisons(case: &Case, item: &Evidence, zone: Tz) -> Vec<Comparison> {
     let text = seen(&item.content);
     let mut found: Vec<(usize, usize, &'static str, &'static str)> = Vec::new();
     let mut take = |what, list: Vec<Placed>| {
@@ -39,7 +40,7 @@ pub fn comparisons(case: &Case, item: &Evidence) -> Vec<Comparison> {
     for (what, list) in parcel::compared(case, &text) {
         take(what, list);
     }
-    take("day", facts::placed_days(&text, case.order.paid_at, item.submitted_at));
+    take("day", facts::placed_days(&text, case.order.paid_at, item.submitted_at, zone));
     let amounts = numbers(&text).into_iter().filter_map(|number| match number.quantity {
         // 一角 is a corner more often than ten fen.
         Quantity::Money(fen) if fen >= 100 => {
@@ -94,7 +95,7 @@ mod tests {
             }],
         });
         let case = Case::parse(ticket.to_string().as_bytes()).unwrap();
-        let found = comparisons(&case, &case.evidence[0]);
+        let found = comparisons(&case, &case.evidence[0], Tz::Asia__Shanghai);
         let told: Vec<_> = found.iter().map(|c| (c.what, c.shown.as_str(), c.stands)).collect();
         assert_eq!(
             told,

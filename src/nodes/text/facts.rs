@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
+use chrono_tz::Tz;
 use regex::{Captures, Match, Regex};
 
 use super::grams::{Grams, plain};
@@ -30,7 +31,7 @@ pub(super) fn pattern(text: &str) -> Regex {
 static WAYBILL: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z]{2} ?[0-9]{9,15}"));
 /// A day with or without its year.
 static DAY: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?:(20[0-9]{2})\s*[-年/.]\s*)?([0-9]{1,2})\s*(?:[-/.月])\s*([0-9]{1,2})([日号]?)"));
+    LazyLock::new(|| pattern(r"(?:(20[0-9]{2})\s*[-年/.]\s*)?([0-9]{1,2})\s*([-/.月])\s*([0-9]{1,2})([日号]?)"));
 /// A run of letters, digits and what joins them in product codes.
 static CODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"[a-z0-9][a-z0-9/+\-]{2,}"));
 /// As above, down to two characters: V3.
@@ -47,27 +48,39 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// How the days in a text stand to the time of the order and of the submission: `impossible`, `before`, `within`, `after`.
-pub(super) fn days(text: &str, paid: Timestamp, submitted: Timestamp) -> BTreeSet<&'static str> {
-    placed_days(&seen(text), paid, submitted).into_iter().map(|(.., stands)| stands).collect()
+pub(super) fn days(text: &str, paid: Timestamp, submitted: Timestamp, zone: Tz) -> BTreeSet<&'static str> {
+    placed_days(&seen(text), paid, submitted, zone).into_iter().map(|(.., stands)| stands).collect()
+}
+
+/// The day of a moment where the rules are at home.
+pub(super) fn day_in(zone: Tz, at: Timestamp) -> NaiveDate {
+    at.datetime().with_timezone(&zone).date_naive()
 }
 
 /// Where in a text something starts and ends, in characters, and how it stands to the case.
 pub(super) type Placed = (usize, usize, &'static str);
 
 /// The days in a text as it is seen, each with its place and how it stands.
-pub(super) fn placed_days(text: &str, paid: Timestamp, submitted: Timestamp) -> Vec<Placed> {
-    let (paid, submitted) = (paid.datetime().date_naive(), submitted.datetime().date_naive());
+pub(super) fn placed_days(text: &str, paid: Timestamp, submitted: Timestamp, zone: Tz) -> Vec<Placed> {
+    let (first, last) = (day_in(zone, paid) - TimeDelta::days(1), day_in(zone, submitted));
+    let apart = |date: &NaiveDate| (first - *date).max(*date - last).max(TimeDelta::zero());
     let text = half_width(text);
     let stands = |day: &Captures<'_>| {
         let number = |index| day.get(index).and_then(|part| part.as_str().parse::<u32>().ok());
-        let year = number(1).map_or(paid.year(), |year| year as i32);
-        let date = NaiveDate::from_ymd_opt(year, number(2)?, number(3)?);
-        // Without a year and 日 it may be any pair of numbers: 2-3, 12.5.
-        let certain = day.get(1).is_some() || day.get(4).is_some_and(|part| !part.as_str().is_empty());
+        let (month, of_month) = (number(2)?, number(4)?);
+        let date = |year| NaiveDate::from_ymd_opt(year, month, of_month);
+        // Without its year a day is of the year in which it is nearest to the case.
+        let date = match number(1) {
+            Some(year) => date(year as i32),
+            None => (first.year() - 1..=last.year()).filter_map(date).min_by_key(apart),
+        };
+        // Without a year, 月 and 日 it may be any pair of numbers: 2-3, 12.5, 3-5日内.
+        let part = |index| day.get(index).map_or("", |part| part.as_str());
+        let certain = day.get(1).is_some() || (part(3) == "月" && !part(5).is_empty());
         certain.then(|| match date {
             None => "impossible",
-            Some(date) if date < paid - TimeDelta::days(1) => "before",
-            Some(date) if date > submitted => "after",
+            Some(date) if date < first => "before",
+            Some(date) if date > last => "after",
             Some(_) => "within",
         })
     };
@@ -222,9 +235,17 @@ mod tests {
     #[test]
     fn days_are_placed_in_the_order_of_events() {
         let (paid, submitted) = (at("2026-05-10T08:00:00+08:00"), at("2026-05-20T08:00:00+08:00"));
+        let days = |text: &str, paid, submitted| days(text, paid, submitted, Tz::Asia__Shanghai);
         assert_eq!(days("2026年4月31日，2026-05-12 09:14", paid, submitted), BTreeSet::from(["impossible", "within"]));
         assert_eq!(days("5月1日 5月21日", paid, submitted), BTreeSet::from(["after", "before"]));
-        assert_eq!(days("3-4个，2.5斤", paid, submitted), BTreeSet::new());
+        assert_eq!(days("3-4个，2.5斤，退款3-5日内到账", paid, submitted), BTreeSet::new());
+        // Over New Year a day without its year is of either.
+        let (paid, submitted) = (at("2026-12-20T08:00:00+08:00"), at("2027-03-04T20:30:00Z"));
+        assert_eq!(days("12月30日，3月5日", paid, submitted), BTreeSet::from(["within"]));
+        assert_eq!(days("11月3日", paid, submitted), BTreeSet::from(["before"]));
+        assert_eq!(days("3月6日", paid, submitted), BTreeSet::from(["after"]));
+        let paid = at("2027-01-02T08:00:00+08:00");
+        assert_eq!(days("12月30日", paid, submitted), BTreeSet::from(["before"]));
     }
 
     #[test]

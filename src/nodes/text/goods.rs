@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use chrono::{NaiveDate, TimeDelta};
+use chrono_tz::Tz;
 use regex::Regex;
 
-use super::facts::pattern;
+use super::facts::{day_in, pattern};
 use super::grams::plain;
 use super::{Layout, bucket};
 use crate::case::{Case, Order};
@@ -59,7 +60,7 @@ static BOUGHT: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Adds how the goods in the content stand to those ordered. `ordered` are the order's words, `said` all words of the case.
-pub(super) fn add(text: &mut Layout, case: &Case, content: &str, ordered: &str, said: &str) {
+pub(super) fn add(text: &mut Layout, case: &Case, content: &str, ordered: &str, said: &str, zone: Tz) {
     let (content, ordered, said) = (plain(content), plain(ordered), plain(said));
     match foreign(&content, &said) {
         None => text.fact("foreign", "none"),
@@ -71,7 +72,7 @@ pub(super) fn add(text: &mut Layout, case: &Case, content: &str, ordered: &str, 
     text.fact("colour", agreement(&colours(&content), &colours(&ordered)));
     text.fact("amounts", amounts(&content, &ordered));
     text.fact("model", model(&content, &ordered, &said));
-    text.fact("bought", bought(&content, &case.order));
+    text.fact("bought", bought(&content, &case.order, zone));
 }
 
 /// Of the names in a text, the most and the fewest characters that neither the case nor any document has.
@@ -152,9 +153,9 @@ fn model(content: &str, ordered: &str, said: &str) -> &'static str {
 }
 
 /// How days of buying in a text stand to payment and delivery, a day either way.
-fn bought(content: &str, order: &Order) -> &'static str {
-    let paid = order.paid_at.datetime().date_naive();
-    let last = order.signed_at.map_or(paid, |signed| signed.datetime().date_naive());
+fn bought(content: &str, order: &Order, zone: Tz) -> &'static str {
+    let paid = day_in(zone, order.paid_at);
+    let last = order.signed_at.map_or(paid, |signed| day_in(zone, signed));
     let mut answer = "none";
     for day in BOUGHT.captures_iter(content) {
         let part = |i: usize| day.get(i).and_then(|n| n.as_str().parse::<u32>().ok());

@@ -202,6 +202,7 @@ fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &
     let mut push = |value, form, first: Number, second, with_order| {
         out.push(Reading { value, field, form, first, second, with_order });
     };
+    let ordered: i64 = case.order.items.iter().map(|item| i64::from(item.quantity)).sum();
     let pairs = || {
         found.iter().enumerate().flat_map(move |(i, a)| {
             found[i + 1..].iter().take_while(move |b| b.start.saturating_sub(a.end) <= REACH).map(move |b| (*a, *b))
@@ -228,7 +229,6 @@ fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &
             }
         }
         MeasureKind::Count => {
-            let ordered: i64 = case.order.items.iter().map(|item| i64::from(item.quantity)).sum();
             for &number in found {
                 if let Quantity::Count(n, _) = number.quantity {
                     for (n, form, rest) in [(n, "count", false), (ordered - n, "count_rest", true)] {
@@ -250,7 +250,12 @@ fn read(case: &Case, kind: MeasureKind, field: Field, found: &[Number], order: &
                     (kind, a.quantity, b.quantity)
                     && a_fen != b_fen
                 {
-                    push(Value::Amount((a_fen - b_fen).abs()), "difference", a, Some(b), false);
+                    let each = (a_fen - b_fen).abs();
+                    push(Value::Amount(each), "difference", a, Some(b), false);
+                    // Of so many pieces at one price the difference is so many times as large.
+                    if let Some(all) = each.checked_mul(ordered).filter(|_| ordered > 1) {
+                        push(Value::Amount(all), "difference", a, Some(b), true);
+                    }
                 }
             }
         }
@@ -428,6 +433,20 @@ mod tests {
     #[test]
     fn a_count_is_what_is_written_or_what_it_leaves_of_the_order() {
         assert_eq!(values(&case("只收到1盒", "一盒", 3), MeasureKind::Count), [Value::Count(1), Value::Count(2)]);
+    }
+
+    #[test]
+    fn pieces_pair_whatever_they_are_called() {
+        let share = |text| values(&case(text, "", 1), MeasureKind::Ratio);
+        assert!(share("30枚鸡蛋碎了6个").contains(&Value::Ratio(2_000)));
+        assert!(share("两袋一共二十五只，有俩化得稀碎").contains(&Value::Ratio(800)));
+        assert!(!share("3箱里的6个").contains(&Value::Ratio(5_000)));
+    }
+
+    #[test]
+    fn a_difference_may_be_of_each_piece() {
+        let found = values(&case("标价2923.60元，三台起2347.24元", "", 3), MeasureKind::PriceDiff);
+        assert!(found.contains(&Value::Amount(57_636)) && found.contains(&Value::Amount(172_908)));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub use relevant::relevant;
 pub(super) use seen::seen;
 pub use supports::supports;
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::judge::text::sanitise;
 
 /// Parts the pieces of a segment: no n-gram of a model reaches across it.
@@ -76,7 +78,8 @@ impl Layout {
         self.pieces(marker, std::iter::once(text), limit);
     }
 
-    /// Adds a segment of several pieces, all together cut to so many characters. What comes first is kept.
+    /// Adds a segment of several pieces, all together cut to so many characters in compatibility form. What comes first
+    /// is kept.
     fn pieces<'a>(&mut self, marker: &str, pieces: impl Iterator<Item = &'a str>, limit: usize) {
         self.0.push_str(marker);
         let mut left = limit;
@@ -88,9 +91,11 @@ impl Layout {
                 self.0.push_str(SEP);
                 left -= 1;
             }
-            for c in sanitise(&seen(piece)).chars().take(left) {
+            for c in sanitise(&seen(piece)).chars() {
+                // The tokenizer reads the compatibility form, where one character may be eighteen.
+                let Some(rest) = left.checked_sub(c.nfkc().count()) else { return };
                 self.0.push(c);
-                left -= 1;
+                left = rest;
             }
         }
     }
@@ -121,6 +126,13 @@ mod tests {
             text.finish(),
             "[FACTS][F:kind=return_refund][F:kind=other][F:signed=yes][BUYER]一二三[SEP]［四[SELLER]"
         );
+    }
+
+    #[test]
+    fn a_character_counts_as_what_it_is_read_as() {
+        let mut text = Layout::new();
+        text.segment("[BUYER]", "㎏坏ﷺ好", 4);
+        assert_eq!(text.finish(), "[FACTS][BUYER]㎏坏");
     }
 
     #[test]

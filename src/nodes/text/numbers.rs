@@ -76,9 +76,11 @@ pub(super) fn numbers(text: &str) -> Vec<Number> {
     found
 }
 
-/// Full-width digits, letters and signs as their ASCII twins; one character stays one character.
+/// Full-width digits, letters and signs as their ASCII twins; one character stays one character. A comma parts what is
+/// written, and never the thousands of a number: 收据，2026-04-17，100元.
 fn half_width(c: char) -> char {
     match c {
+        '，' => c,
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
         '￥' => '¥',
         c => c,
@@ -108,6 +110,9 @@ fn quantity(chars: &[char], at: usize) -> Option<(Quantity, usize)> {
     }
     if let Some(length) = words(&ALL) {
         return Some((Quantity::Share(10_000, ShareForm::All), at + length));
+    }
+    if starts(chars, at, "百分之百") {
+        return share(10_000, ShareForm::Percent, at + 4);
     }
     if starts(chars, at, "百分之") {
         let (milli, end) = number(chars, at + 3)?;
@@ -149,6 +154,13 @@ fn after_number(chars: &[char], at: usize, milli: i64, end: usize) -> Option<(Qu
         _ => {}
     }
     mass(chars, milli, end).or_else(|| money(chars, milli, end)).or_else(|| count(chars, at, milli, end))
+}
+
+/// Whether a number that began before goes on here, or another one of something else ends: 50块10块, 138块一箱, 5块3个.
+fn goes_on(chars: &[char], at: usize) -> bool {
+    const UNITS: &str = "元圆块塊毛角斤两克千公百十拾佰仟万折天号日月年点时分秒岁楼码级米寸升度厘毫%";
+    let fraction = chars.get(at) == Some(&'.') && chars.get(at + 1).is_some_and(char::is_ascii_digit);
+    fraction || chars.get(at).is_some_and(|&c| c.is_ascii_alphanumeric() || UNITS.contains(c) || COUNTERS.contains(c))
 }
 
 /// A digit or 半 that continues a unit (三成半, 四斤半, 八块五): its value in thousandths of the unit's tenth times ten.
@@ -212,30 +224,52 @@ fn last_tenths(chars: &[char], at: usize) -> (i64, usize) {
 }
 
 fn money(chars: &[char], milli: i64, end: usize) -> Option<(Quantity, usize)> {
-    let mut fen = milli / 10;
-    match chars.get(end)? {
-        '元' | '圆' => Some((Quantity::Money(fen), end + 1)),
-        '块' | '塊' => {
-            let mut at = end + 1;
-            let (jiao, after) = tail(chars, at);
-            if after > at {
-                fen += jiao / 100;
-                at = after;
-                if jiao == 0 {
-                    // 25块零3分: the digit after 零 counts hundredths.
-                    let (hundredths, after) = tail(chars, at);
-                    fen += hundredths / 1_000;
-                    at = after + usize::from(after > at && chars.get(after) == Some(&'分'));
-                } else if matches!(chars.get(at), Some('毛' | '角')) {
-                    let (hundredths, after) = tail(chars, at + 1);
-                    fen += hundredths / 1_000;
-                    at = after + usize::from(after > at + 1 && chars.get(after) == Some(&'分'));
-                }
-            }
-            Some((Quantity::Money(fen), at))
-        }
-        '毛' | '角' if milli < 10_000 => Some((Quantity::Money(milli / 100), end + 1)),
-        _ => None,
+    let (fen, after) = match chars.get(end)? {
+        // What follows 元 belongs to it only where it is named: 303元7角, 九元零五分.
+        '元' | '圆' => jiao_and_fen(chars, end + 1).unwrap_or((0, end + 1)),
+        '块' | '塊' => jiao_and_fen(chars, end + 1).unwrap_or_else(|| after_kuai(chars, end + 1)),
+        '毛' | '角' if milli < 10_000 => return Some((Quantity::Money(milli / 100), end + 1)),
+        _ => return None,
+    };
+    Some((Quantity::Money(milli / 10 + fen), after))
+}
+
+/// One digit, and where it ends.
+fn digit(chars: &[char], at: usize) -> Option<(i64, usize)> {
+    let &c = chars.get(at)?;
+    let digit = chinese_digit(c).or_else(|| c.to_digit(10).map(i64::from))?;
+    Some((digit, at + 1))
+}
+
+/// Tenths and hundredths that are named, in fen: 5毛, 7角3, 四角九分, 零三分.
+fn jiao_and_fen(chars: &[char], at: usize) -> Option<(i64, usize)> {
+    let fen = |at: usize| digit(chars, at).filter(|&(_, end)| chars.get(end) == Some(&'分'));
+    let zero = matches!(chars.get(at), Some('零' | '〇' | '0'));
+    if let Some((hundredths, end)) = fen(at + usize::from(zero)) {
+        return Some((hundredths, end + 1));
+    }
+    let (tenths, end) = digit(chars, at).filter(|&(_, end)| matches!(chars.get(end), Some('毛' | '角')))?;
+    match digit(chars, end + 1) {
+        Some((hundredths, last)) if chars.get(last) == Some(&'分') => Some((tenths * 10 + hundredths, last + 1)),
+        Some((hundredths, last)) if !goes_on(chars, last) => Some((tenths * 10 + hundredths, last)),
+        _ => Some((tenths * 10, end + 1)),
+    }
+}
+
+/// Digits right after 块 that no unit follows, in fen: 八块五, 12块18. 一 is the beginning of many words (一箱, 一共).
+fn after_kuai(chars: &[char], at: usize) -> (i64, usize) {
+    let arabic = |i: usize| chars.get(i).and_then(|c| c.to_digit(10)).map(i64::from);
+    if let (Some(tenths), Some(hundredths)) = (arabic(at), arabic(at + 1)) {
+        return if goes_on(chars, at + 2) { (0, at) } else { (tenths * 10 + hundredths, at + 2) };
+    }
+    if chars.get(at) == Some(&'半') {
+        return if goes_on(chars, at + 1) { (0, at) } else { (50, at + 1) };
+    }
+    let first_of_a_word =
+        |end: usize| chars.get(end - 1) == Some(&'一') && chars.get(end).is_some_and(|c| c.is_alphanumeric());
+    match digit(chars, at) {
+        Some((tenths, end)) if tenths > 0 && !goes_on(chars, end) && !first_of_a_word(end) => (tenths * 10, end),
+        _ => (0, at),
     }
 }
 
@@ -254,7 +288,8 @@ fn count(chars: &[char], at: usize, milli: i64, end: usize) -> Option<(Quantity,
         return None;
     }
     if matches!(written, ['俩' | '仨']) && !PEOPLE.contains(before) {
-        return Some((Quantity::Count(milli / 1_000, Some('个')), end));
+        // Of what there are two or three, the words before say.
+        return Some((Quantity::Count(milli / 1_000, None), end));
     }
     let arabic = written.iter().all(char::is_ascii_digit);
     if COUNTERS.contains(next) && !(next == '个' && matches!(chars.get(end + 1), Some('月' | '小' | '工'))) {
@@ -288,15 +323,38 @@ fn count(chars: &[char], at: usize, milli: i64, end: usize) -> Option<(Quantity,
     bare.then_some((Quantity::Count(milli / 1_000, None), end))
 }
 
-/// The number that starts here, in thousandths: digits, or Chinese numerals, or digits with 万 after them. None of them
-/// is larger than [`LARGEST`], so nothing computed from them overflows.
+/// The number that starts here, in thousandths: digits, or Chinese numerals, or digits with 百, 千 or 万 after them
+/// (1千2百). None of them is larger than [`LARGEST`], so nothing computed from them overflows.
 fn number(chars: &[char], at: usize) -> Option<(i64, usize)> {
     let found = match digits(chars, at) {
-        Some((milli, end)) if chars.get(end) == Some(&'万') => (milli.checked_mul(10_000)?, end + 1),
-        Some(found) => found,
+        Some((first, end)) => match scale(chars, end) {
+            Some(unit) => scaled(chars, first.checked_mul(unit)?, unit, end + 1)?,
+            None => (first, end),
+        },
         None => chinese(chars, at)?,
     };
     (found.0 <= LARGEST).then_some(found)
+}
+
+/// What the word after digits multiplies them with; 千克 is a unit of mass.
+fn scale(chars: &[char], at: usize) -> Option<i64> {
+    match chars.get(at)? {
+        '万' => Some(10_000),
+        '千' if chars.get(at + 1) != Some(&'克') => Some(1_000),
+        '百' => Some(100),
+        _ => None,
+    }
+}
+
+/// Goes on with what smaller words multiply: the 2百 of 1千2百.
+fn scaled(chars: &[char], mut total: i64, mut unit: i64, mut end: usize) -> Option<(i64, usize)> {
+    while let Some((more, at)) = digits(chars, end)
+        && let Some(smaller) = scale(chars, at).filter(|&smaller| smaller < unit)
+    {
+        total = total.checked_add(more.checked_mul(smaller)?)?;
+        (unit, end) = (smaller, at + 1);
+    }
+    Some((total, end))
 }
 
 /// Digits with an optional fraction, in thousandths; commas between thousands are passed over.
@@ -336,7 +394,15 @@ fn digits(chars: &[char], at: usize) -> Option<(i64, usize)> {
 fn chinese_digit(c: char) -> Option<i64> {
     "零一二三四五六七八九".chars().position(|d| d == c).map(|d| d as i64).or(match c {
         '〇' => Some(0),
-        '两' | '俩' => Some(2),
+        '壹' => Some(1),
+        '两' | '俩' | '贰' => Some(2),
+        '叁' => Some(3),
+        '肆' => Some(4),
+        '伍' => Some(5),
+        '陆' => Some(6),
+        '柒' => Some(7),
+        '捌' => Some(8),
+        '玖' => Some(9),
         '仨' => Some(3),
         _ => None,
     })
@@ -353,8 +419,8 @@ fn chinese(chars: &[char], at: usize) -> Option<(i64, usize)> {
             if digit.is_some_and(|before| before != 0) {
                 break;
             }
-            // 两 after a number is the unit of mass.
-            if c == '两' && end > at && unit == 1 {
+            // 两 after a number is the unit of mass, unless it counts hundreds or more.
+            if c == '两' && end > at && !matches!(chars.get(end + 1), Some('百' | '千' | '万')) {
                 break;
             }
             digit = Some(d);
@@ -363,17 +429,20 @@ fn chinese(chars: &[char], at: usize) -> Option<(i64, usize)> {
             }
         } else {
             let power = match c {
-                '十' => 10,
-                '百' => 100,
-                '千' => 1_000,
+                '十' | '拾' => 10,
+                '百' | '佰' => 100,
+                '千' | '仟' => 1_000,
                 '万' => 10_000,
                 _ => break,
             };
-            if digit.is_none() && power != 10 {
+            if digit.is_none() && power != 10 && (power != 10_000 || total == 0) {
                 break;
             }
             total =
                 if power == 10_000 { (total + digit.unwrap_or(0)) * power } else { total + digit.unwrap_or(1) * power };
+            if total > LARGEST / 1_000 {
+                return None;
+            }
             (digit, unit) = (None, power);
         }
         end += 1;
@@ -399,6 +468,7 @@ mod tests {
             [Share(5_500, ShareForm::Percent), Share(500, ShareForm::Percent), Share(1_250, ShareForm::Percent)]
         );
         assert_eq!(read("三成半"), [Share(3_500, ShareForm::Tenths)]);
+        assert_eq!(read("百分之百是坏的"), [Share(10_000, ShareForm::Percent)]);
         assert_eq!(
             read("占九成，四分之三，30/30，一半"),
             [
@@ -426,6 +496,7 @@ mod tests {
             read("7两5！三两六个，5斤2盒"),
             [Mass(375_000), Mass(150_000), Count(6, Some('个')), Mass(2_500_000), Count(2, Some('盒'))]
         );
+        assert_eq!(read("少了十两；十二两，2千克"), [Mass(500_000), Mass(600_000), Mass(2_000_000)]);
     }
 
     #[test]
@@ -441,6 +512,29 @@ mod tests {
             read("469块5角7，70块4毛3，八块，二十五块零三分"),
             [Money(46_957), Money(7_043), Money(800), Money(2_503)]
         );
+        assert_eq!(
+            read("差12块18，加一块262块；八块五吧，六块半"),
+            [Money(1_218), Money(100), Money(26_200), Money(850), Money(650)]
+        );
+        assert_eq!(
+            read("138块一箱，62块一共，50块10块碎了"),
+            [Money(13_800), Count(1, Some('箱')), Money(6_200), Money(5_000), Money(1_000)]
+        );
+        assert_eq!(
+            read("303元7角，一千一百八十五元一角四分，九元零五分；100元5个"),
+            [Money(30_370), Money(118_514), Money(905), Money(10_000), Count(5, Some('个'))]
+        );
+        assert_eq!(read("收据，2026-04-17，100.00元；×3，380.70元"), [Money(10_000), Count(3, None), Money(38_070)]);
+        assert_eq!(
+            read("5千元，2百块，1千2百元，十万元，壹佰贰拾捌元整"),
+            [Money(500_000), Money(20_000), Money(120_000), Money(10_000_000), Money(12_800)]
+        );
+    }
+
+    #[test]
+    fn a_number_too_large_is_none() {
+        assert_eq!(read("一万一万一万一万元"), [Money(1_000_000)]);
+        assert_eq!(read("9千9千9千万万元；99999999999999999999万元"), []);
     }
 
     #[test]
@@ -453,7 +547,7 @@ mod tests {
         assert_eq!(read("十二个石榴，二十三枚"), [Count(12, Some('个')), Count(23, Some('枚'))]);
         assert_eq!(
             read("二十五只坏俩，我们俩数的；三床被"),
-            [Count(25, Some('只')), Count(2, Some('个')), Count(3, Some('床'))]
+            [Count(25, Some('只')), Count(2, None), Count(3, Some('床'))]
         );
     }
 }

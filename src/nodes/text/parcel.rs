@@ -12,12 +12,13 @@ use super::facts::{Placed, Places, pattern};
 use super::seen::{half_width, seen};
 use crate::case::{Case, Evidence};
 
-/// Two letters and nine digits or more, perhaps with a space between.
-static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z]{2} ?[0-9]{9,15}"));
+/// Two letters and nine digits or more, perhaps with a space between, and what stands right behind: letters of a postal
+/// number, parts of a parcel.
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z]{2} ?[0-9]{9,}[0-9A-Za-z-]*"));
 /// Letters that carriers' numbers begin with; others may be serial numbers of goods or forms.
 const CARRIERS: [&str; 12] = ["SF", "YT", "ZT", "JD", "JT", "YD", "ST", "DB", "EM", "KY", "HT", "YZ"];
 /// An order number written out.
-static ORDER: LazyLock<Regex> = LazyLock::new(|| pattern(r"订单编?号?[^0-9A-Za-z，。；]{0,6}([0-9]{15,20})"));
+static ORDER: LazyLock<Regex> = LazyLock::new(|| pattern(r"订单编?号?[^0-9A-Za-z，。；运]{0,6}([0-9]{15,})"));
 /// The end of an order number.
 static ORDER_END: LazyLock<Regex> =
     LazyLock::new(|| pattern("订单(?:号|编号)?的?(?:尾号|末[四4]位|后[四4]位|尾数)[^0-9，。；]{0,4}([0-9]{3,8})"));
@@ -52,8 +53,9 @@ pub fn other_order(case: &Case, item: &Evidence) -> Option<OtherOrder> {
     }
     let text = seen(&item.content);
     let text = half_width(&text);
-    let mut orders = ORDER.captures_iter(&text).filter_map(|found| found.get(1)).map(|number| number.as_str());
     let id = case.order.order_id.as_str();
+    let orders = ORDER.captures_iter(&text).filter_map(|found| found.get(1)).map(|number| number.as_str());
+    let mut orders = orders.filter(|number| comparable_order(number, id));
     let first = orders.next()?;
     (first != id && orders.all(|number| number != id)).then(|| OtherOrder {
         what: "order_id",
@@ -79,6 +81,7 @@ pub(super) fn compared(case: &Case, text: &str) -> [(&'static str, Vec<Placed>);
         let mut places = Places::of(&text);
         let found = pattern.captures_iter(&text).filter_map(|found| found.get(1));
         found
+            .filter(|number| pattern.as_str() != ORDER.as_str() || comparable_order(number.as_str(), id))
             .map(|number| {
                 let (start, end) = places.of_match(&number);
                 (start, end, same(own(number.as_str())))
@@ -129,7 +132,18 @@ pub(super) fn add(text: &mut Layout, case: &Case, item: &Evidence) {
 /// The waybills the case knows, of the parcel sent and of the parcel sent back, in capitals.
 fn known(case: &Case) -> [Option<String>; 2] {
     let returned = case.returned.as_ref().and_then(|r| r.waybill.as_ref());
-    [case.order.waybill.as_ref(), returned].map(|waybill| waybill.map(|w| w.as_str().to_ascii_uppercase()))
+    [case.order.waybill.as_ref(), returned].map(|waybill| waybill.map(|w| plain_number(w.as_str())))
+}
+
+/// A number of a parcel without spaces, in capitals, and without what names a part of the parcel (JD…-1-1-).
+fn plain_number(number: &str) -> String {
+    let number = number.replace(' ', "").to_ascii_uppercase();
+    number.split('-').next().map_or_else(String::new, str::to_owned)
+}
+
+/// Whether a number can be one of the shop's orders at all: they are all as long. A payment has longer numbers.
+fn comparable_order(number: &str, own: &str) -> bool {
+    number.len() == own.len()
 }
 
 fn compare(text: &str, own: Option<&str>) -> &'static str {
@@ -153,7 +167,7 @@ fn shown(text: &str, own: &[String]) -> Vec<String> {
 /// As above, of a text as it is seen and in half width, with where each stands.
 fn shown_in<'t>(text: &'t str, own: &'t [String]) -> impl Iterator<Item = (Match<'t>, String)> {
     let found = NUMBER.find_iter(text).filter(|number| !DENIED.is_match(&text[..number.start()]));
-    let numbers = found.map(|number| (number, number.as_str().replace(' ', "").to_ascii_uppercase()));
+    let numbers = found.map(|number| (number, plain_number(number.as_str())));
     numbers.filter(|(_, n)| {
         CARRIERS.iter().copied().chain(own.iter().filter_map(|o| o.get(..2))).any(|c| n.starts_with(c))
     })
@@ -177,6 +191,9 @@ mod tests {
     fn what_is_missing_or_no_waybill_is_not_shown() {
         let own = ["YT936499020570".to_owned()];
         assert_eq!(shown("运单YT936520043197未查到；未出现YT936499020570", &own), ["YT936520043197"]);
+        assert_eq!(compare("单号EA123456789CN清晰可见", Some("EA123456789CN")), "same");
+        assert_eq!(compare("面单JD0123456789012-1-1-", Some("JD0123456789012")), "same");
+        assert_eq!(plain_number("sf 109683303475"), "SF109683303475");
         assert!(shown("车架号XL6020260517331，工单号ML2707050318", &own).is_empty());
         assert_eq!(shown("单号XL602026051733", &["XL1".to_owned()]), ["XL602026051733"]);
     }
@@ -186,5 +203,8 @@ mod tests {
         assert_eq!(&ORDER.captures("订单编号：2662294766602714").unwrap()[1], "2662294766602714");
         assert_eq!(&ORDER_END.captures("订单号尾号0388，卡号末四位7719").unwrap()[1], "0388");
         assert!(ORDER_END.captures("运单号尾号3371").is_none());
+        assert!(ORDER.captures("订单运单号：773012345678901").is_none());
+        let payment = "支付宝账单，订单号：2026051222001412340512345678";
+        assert!(!comparable_order(&ORDER.captures(payment).unwrap()[1], "2662294766602714"));
     }
 }

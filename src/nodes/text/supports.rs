@@ -1,5 +1,7 @@
 //! The text of the question whether an item of evidence meets a requirement.
 
+use chrono_tz::Tz;
+
 use super::grams::Grams;
 use super::seen::seen;
 use super::{Layout, absent, bucket, facts, goods, parcel};
@@ -11,7 +13,7 @@ const MOST_WORDS: usize = 20_000;
 /// Renders an item and a requirement for the `supports` model.
 ///
 /// `requirement` is the requirement's text in Chinese; `rivals` are those of the same party's other requirements that
-/// accept an item of this kind too, so that the model can see which of them an item aims at.
+/// accept an item of this kind too, so that the model can see which of them an item aims at. Days are those of `zone`.
 ///
 /// `[FACTS]` party, kind, how numbers, dates, codes, names, colours and words compare with the order, what is said to be
 /// lacking `[REQUIREMENT]` its text
@@ -19,7 +21,7 @@ const MOST_WORDS: usize = 20_000;
 /// `[LACKS]` the words around what the content says is not there `[ASKPARCEL]` `[ASKFAULT]` `[ASKOTHER]` the content once
 /// more, in one of them by what is asked, if there are rivals `[CONTENT]` what OCR and captioning made of the file `[TITLE]`
 /// what was bought.
-pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]) -> String {
+pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str], zone: Tz) -> String {
     let order = &case.order;
     let content = Grams::of(&item.content);
     let bought =
@@ -46,7 +48,7 @@ pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]
             std::cmp::Ordering::Greater => "farther",
         },
     );
-    let days = facts::days(&item.content, order.paid_at, item.submitted_at);
+    let days = facts::days(&item.content, order.paid_at, item.submitted_at, zone);
     text.flag("dated", !days.is_empty());
     for day in days {
         text.fact("day", day);
@@ -65,7 +67,7 @@ pub fn supports(case: &Case, item: &Evidence, requirement: &str, rivals: &[&str]
     }
     text.fact("length", &bucket(seen(&item.content).chars().count() as i64, &[40, 70, 100, 140, 200]));
 
-    goods::add(&mut text, case, &item.content, &ordered, &words);
+    goods::add(&mut text, case, &item.content, &ordered, &words, zone);
     absent::add(&mut text, &item.content, requirement);
     absent::add_denied(&mut text, &item.content, &bought);
 
