@@ -32,7 +32,8 @@ pub(super) struct Unread {
 struct Read<'a> {
     of: &'a Unread,
     first: Probability,
-    second: Probability,
+    /// None where it is a server, which gives no second verdict.
+    second: Option<Probability>,
     read: usize,
     shared: usize,
     decoded: usize,
@@ -64,13 +65,18 @@ impl Reader {
         let (mut read, mut took) = (Vec::with_capacity(unread.len()), [Duration::ZERO; 2]);
         for group in unread.chunks(BATCH) {
             let first = self.ask(Task::Verify, group, &mut took[0])?;
-            let second = self.ask(Task::Reflect, group, &mut took[1])?;
-            for ((of, first), second) in group.iter().zip(&first).zip(&second) {
-                let said = second.said.as_ref();
+            // A server gives one token, and so no second verdict.
+            let second = match self.pass.reflect_below {
+                Some(_) => self.ask(Task::Reflect, group, &mut took[1])?,
+                None => Vec::new(),
+            };
+            for (i, (of, first)) in group.iter().zip(&first).enumerate() {
+                let second = second.get(i);
+                let said = second.unwrap_or(first).said.as_ref();
                 read.push(Read {
                     of,
                     first: right(first, "first_token")?,
-                    second: right(second, "second")?,
+                    second: second.map(|answer| right(answer, "second")).transpose()?,
                     read: said.map_or(0, |s| s.read),
                     shared: said.map_or(0, |s| s.shared),
                     decoded: said.map_or(0, |s| s.decoded),
@@ -88,22 +94,21 @@ impl Reader {
             each(read.iter().map(|r| r.shared).sum()),
             millis[0]
         )?;
+        let Some(least) = self.pass.reflect_below else { return Ok(()) };
         writeln!(
             out,
             "{:.1} tokens written where all are reflected on: {:.1} ms for R' and A''",
             each(all),
             millis[1]
         )?;
-        if let Some(least) = self.pass.reflect_below {
-            let slow = read.iter().filter(|r| r.first < least);
-            let (slow, tokens) = slow.fold((0, 0), |(slow, tokens), r| (slow + 1, tokens + r.decoded));
-            let (share, saved) = (100.0 * each(slow), 100.0 - 100.0 * tokens as f64 / all.max(1) as f64);
-            writeln!(
-                out,
-                "{:.1} where those below {least} are ({share:.1}% of them): {saved:.1}% of the tokens are saved",
-                each(tokens)
-            )?;
-        }
+        let slow = read.iter().filter(|r| r.first < least);
+        let (slow, tokens) = slow.fold((0, 0), |(slow, tokens), r| (slow + 1, tokens + r.decoded));
+        let (share, saved) = (100.0 * each(slow), 100.0 - 100.0 * tokens as f64 / all.max(1) as f64);
+        writeln!(
+            out,
+            "{:.1} where those below {least} are ({share:.1}% of them): {saved:.1}% of the tokens are saved",
+            each(tokens)
+        )?;
         Ok(())
     }
 
@@ -148,16 +153,16 @@ fn line(name: &str, group: &[&Read<'_>], out: &mut impl Write) -> anyhow::Result
     let wrong = group.iter().filter(|r| !r.of.right).count();
     let scores = |score: &dyn Fn(&Read<'_>) -> f64| group.iter().map(|r| (score(r), r.of.right)).collect::<Vec<_>>();
     let area = |scores: &[(f64, bool)]| auc(scores).map_or_else(|| "-".to_owned(), |auc| format!("{auc:.3}"));
-    let (first, second) = (scores(&|r| r.first.as_f64()), scores(&|r| r.second.as_f64()));
+    let first = scores(&|r| r.first.as_f64());
+    let second: Option<Vec<_>> = group.iter().map(|r| Some((r.second?.as_f64(), r.of.right))).collect();
+    let told = |scores: &[(f64, bool)]| format!("{:>5}  {:>6.3}", area(scores), recall_at_precision(scores, FLOOR));
     writeln!(
         out,
-        "{name:<12} {:>6} {wrong:>6}  {:>10}  {:>5}  {:>6.3}  {:>5}  {:>6.3}",
+        "{name:<12} {:>6} {wrong:>6}  {:>10}  {}  {}",
         group.len(),
         area(&scores(&|r| r.of.confidence)),
-        area(&first),
-        recall_at_precision(&first, FLOOR),
-        area(&second),
-        recall_at_precision(&second, FLOOR),
+        told(&first),
+        second.map_or_else(|| "    -       -".to_owned(), |second| told(&second)),
     )?;
     Ok(())
 }

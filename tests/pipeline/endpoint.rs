@@ -186,10 +186,12 @@ fn a_setting_out_of_bounds_is_named() {
 
 /// Asks a real server. `PRAETOR_TEST_ENDPOINT=http://127.0.0.1:8080/v1` (and `PRAETOR_TEST_ENDPOINT_MODEL`) names it.
 #[test]
-#[ignore = "asks the OpenAI-compatible server that PRAETOR_TEST_ENDPOINT names"]
-#[allow(clippy::print_stdout)] // what the server said
+#[allow(clippy::print_stdout)] // why it was skipped, what the server said
 fn a_server_is_scored_by_its_log_probabilities() {
-    let url = std::env::var("PRAETOR_TEST_ENDPOINT").expect("PRAETOR_TEST_ENDPOINT names no server");
+    let Ok(url) = std::env::var("PRAETOR_TEST_ENDPOINT") else {
+        println!("skipped: PRAETOR_TEST_ENDPOINT names no OpenAI-compatible server");
+        return;
+    };
     let model = std::env::var("PRAETOR_TEST_ENDPOINT_MODEL").unwrap_or_else(|_| "test".to_owned());
     let judge = judge(json!({ "url": url, "model": model, "timeout_seconds": 300 }));
     assert!(judge.second_pass().unwrap().model.starts_with(&model));

@@ -19,6 +19,7 @@ mod goods;
 mod grams;
 mod measure;
 mod numbers;
+mod numerals;
 mod parcel;
 mod ratios;
 mod relevant;
