@@ -1,6 +1,7 @@
 """Trains the models: `python3 models/training/train.py`. Reads the questions that the program exported, cross-validates,
 fits on all cases but the held-out ones, writes ONNX files, tokenizer and manifest into models/, and checks them."""
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -158,7 +159,19 @@ def write_cases(folder, sets, chosen):
 
 def train(task, tokenizer, questions, folders, out):
     """Cross-validates and fits one task, writes all its files; gives the out-of-fold probabilities and the
-    temperatures by head."""
+    temperatures by head. A run that was broken off goes on after the last task that was done, if nothing has changed."""
+    done = out / f"{task.name}.npz"
+    digest = hashlib.sha256(json.dumps(questions, sort_keys=True).encode() + tokenizer.to_str().encode())
+    for path in sorted(HERE.glob("*.py")):
+        digest.update(path.read_bytes())
+    digest = digest.hexdigest()
+    if done.exists() and all((folder / f"{task.name}.onnx").exists() for folder in folders):
+        kept = np.load(done)
+        if str(kept["digest"]) == digest:
+            print(f"{task.name}: done before")
+            return ({head.name: kept[head.name] for head in task.heads},
+                    {head.name: float(kept[f"factor {head.name}"]) for head in task.heads})
+    done.unlink(missing_ok=True)
     encoded = features.encode(tokenizer, [q["text"] for q in questions], task.max_tokens)
     segments = features.Segments(task, tokenizer)
     rows = segments.split(encoded)
@@ -177,6 +190,7 @@ def train(task, tokenizer, questions, folders, out):
         at = sample if model is final else sample[:8]
         verify.check(path.read_bytes(), [encoded[i] for i in at], export.logits(model, rows, at))
     report.write_answers(out / f"oof_{task.name}.ndjson", task, questions, probabilities)
+    np.savez(done, digest=digest, **probabilities, **{f"factor {name}": factor for name, factor in factors.items()})
     return probabilities, factors
 
 
