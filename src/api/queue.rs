@@ -101,10 +101,7 @@ fn answer(jobs: Vec<Job>) {
         let (cases, replies): (Vec<Case>, Vec<_>) = same.into_iter().map(|job| (job.case, job.reply)).unzip();
         let mut decided = match attempt(&pipeline, &cases, as_of) {
             Ok(decided) => decided.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(Failure::Server(error)) => {
-                tracing::error!(cases = cases.len(), error, "the reward model's server does not answer");
-                cases.iter().map(|_| Err(ApiError::RewardModelUnavailable)).collect()
-            }
+            Err(Failure::Server) => cases.iter().map(|_| Err(ApiError::RewardModelUnavailable)).collect(),
             Err(Failure::Other(_)) => {
                 let each = cases.iter().zip(deadlines);
                 each.map(|(case, deadline)| alone(&pipeline, case, as_of, deadline)).collect()
@@ -137,10 +134,7 @@ fn alone(pipeline: &Pipeline, case: &Case, as_of: Option<Timestamp>, deadline: I
     let decided = attempt(pipeline, std::slice::from_ref(case), as_of);
     decided.and_then(|mut decided| decided.pop().ok_or_else(|| Failure::Other("no decision".to_owned()))).map_err(
         |failure| match failure {
-            Failure::Server(error) => {
-                tracing::error!(case_hash = %case.hash(), error, "the reward model's server does not answer");
-                ApiError::RewardModelUnavailable
-            }
+            Failure::Server => ApiError::RewardModelUnavailable,
             Failure::Other(error) => {
                 tracing::error!(case_hash = %case.hash(), error, "a case cannot be decided");
                 ApiError::Internal
@@ -151,8 +145,8 @@ fn alone(pipeline: &Pipeline, case: &Case, as_of: Option<Timestamp>, deadline: I
 
 /// Why cases were not decided.
 enum Failure {
-    /// The reward model's server does not answer.
-    Server(String),
+    /// The reward model's server does not answer; that has been logged.
+    Server,
     /// One of the cases cannot be decided.
     Other(String),
 }
@@ -161,7 +155,10 @@ enum Failure {
 fn attempt(pipeline: &Pipeline, cases: &[Case], as_of: Option<Timestamp>) -> Result<Vec<Decided>, Failure> {
     let decided = catch_unwind(AssertUnwindSafe(|| pipeline.decide(cases, as_of)));
     decided.map_err(|_| Failure::Other("a panic".to_owned()))?.map_err(|error| match error {
-        PipelineError::Judge(JudgeError::Server { .. }) => Failure::Server(error.to_string()),
+        PipelineError::Judge(JudgeError::Server { .. }) => {
+            tracing::error!(cases = cases.len(), %error, "the reward model's server does not answer");
+            Failure::Server
+        }
         _ => Failure::Other(error.to_string()),
     })
 }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDateTime, SecondsFormat, TimeDelta};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::Rule;
@@ -33,6 +33,11 @@ impl Timestamp {
     /// The point in time, in the offset it was written in.
     pub const fn datetime(self) -> DateTime<FixedOffset> {
         self.0
+    }
+
+    /// The day it falls on in a time zone.
+    pub fn day_in(self, zone: &impl TimeZone) -> NaiveDate {
+        self.0.with_timezone(zone).date_naive()
     }
 
     /// The time that passed since an earlier one; negative when that one is later.

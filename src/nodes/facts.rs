@@ -27,7 +27,7 @@ pub(super) fn anchor(case: &Case, anchor: Anchor, zone: chrono_tz::Tz) -> Option
         Anchor::PromisedShipAt => case.order.ship_by,
         Anchor::SignedAt => case.order.signed_at,
         Anchor::SignedNextDay => {
-            let day = case.order.signed_at?.datetime().with_timezone(&zone).date_naive().succ_opt()?;
+            let day = case.order.signed_at?.day_in(&zone).succ_opt()?;
             let midnight = zone.from_local_datetime(&day.and_hms_opt(0, 0, 0)?).earliest()?;
             Timestamp::new(midnight.fixed_offset())
         }

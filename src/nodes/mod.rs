@@ -51,7 +51,7 @@ pub struct Rules<'a> {
 impl Rules<'_> {
     /// The day, in the pack's time zone, whose rules govern the case: the day the dispute was opened.
     pub fn day(&self, case: &Case) -> NaiveDate {
-        case.opened_at.datetime().with_timezone(&self.book.head.time_zone).date_naive()
+        case.opened_at.day_in(&self.book.head.time_zone)
     }
 }
 

@@ -408,7 +408,7 @@ fn with_thresholds(pinned: &Thresholds, changes: &[(String, Probability)]) -> Re
 
 /// `id vN` of the SOP's version in force on a day in the pack's time zone.
 fn in_force(book: &RuleBook, sop: &Option<String>, at: Timestamp) -> Option<String> {
-    let day = at.datetime().with_timezone(&book.head.time_zone).date_naive();
+    let day = at.day_in(&book.head.time_zone);
     let id = sop.as_ref()?;
     book.sops.iter().rfind(|s| s.id.0 == *id && book.in_force(s, day)).map(|s| format!("{id} v{}", s.version))
 }

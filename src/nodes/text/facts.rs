@@ -52,17 +52,12 @@ pub(super) fn days(text: &str, paid: Timestamp, submitted: Timestamp, zone: Tz) 
     placed_days(&seen(text), paid, submitted, zone).into_iter().map(|(.., stands)| stands).collect()
 }
 
-/// The day of a moment where the rules are at home.
-pub(super) fn day_in(zone: Tz, at: Timestamp) -> NaiveDate {
-    at.datetime().with_timezone(&zone).date_naive()
-}
-
 /// Where in a text something starts and ends, in characters, and how it stands to the case.
 pub(super) type Placed = (usize, usize, &'static str);
 
 /// The days in a text as it is seen, each with its place and how it stands.
 pub(super) fn placed_days(text: &str, paid: Timestamp, submitted: Timestamp, zone: Tz) -> Vec<Placed> {
-    let (first, last) = (day_in(zone, paid) - TimeDelta::days(1), day_in(zone, submitted));
+    let (first, last) = (paid.day_in(&zone) - TimeDelta::days(1), submitted.day_in(&zone));
     let apart = |date: &NaiveDate| (first - *date).max(*date - last).max(TimeDelta::zero());
     let text = half_width(text);
     let stands = |day: &Captures<'_>| {

@@ -8,7 +8,7 @@ use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 use regex::Regex;
 
-use super::facts::{day_in, pattern};
+use super::facts::pattern;
 use super::grams::plain;
 use super::{Layout, bucket};
 use crate::case::{Case, Order};
@@ -154,8 +154,8 @@ fn model(content: &str, ordered: &str, said: &str) -> &'static str {
 
 /// How days of buying in a text stand to payment and delivery, a day either way.
 fn bought(content: &str, order: &Order, zone: Tz) -> &'static str {
-    let paid = day_in(zone, order.paid_at);
-    let last = order.signed_at.map_or(paid, |signed| day_in(zone, signed));
+    let paid = order.paid_at.day_in(&zone);
+    let last = order.signed_at.map_or(paid, |signed| signed.day_in(&zone));
     let mut answer = "none";
     for day in BOUGHT.captures_iter(content) {
         let part = |i: usize| day.get(i).and_then(|n| n.as_str().parse::<u32>().ok());

@@ -165,14 +165,10 @@ fn goes_on(chars: &[char], at: usize) -> bool {
 
 /// A digit or 半 that continues a unit (三成半, 四斤半, 八块五): its value in thousandths of the unit's tenth times ten.
 fn tail(chars: &[char], at: usize) -> (i64, usize) {
-    match chars.get(at) {
-        Some('半') => (5_000, at + 1),
-        Some(&c) => match chinese_digit(c).or_else(|| c.to_digit(10).map(i64::from)) {
-            Some(digit) => (digit * 1_000, at + 1),
-            None => (0, at),
-        },
-        None => (0, at),
+    if chars.get(at) == Some(&'半') {
+        return (5_000, at + 1);
     }
+    digit(chars, at).map_or((0, at), |(digit, end)| (digit * 1_000, end))
 }
 
 fn mass(chars: &[char], milli: i64, end: usize) -> Option<(Quantity, usize)> {

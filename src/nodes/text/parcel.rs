@@ -77,21 +77,21 @@ pub(super) fn compared(case: &Case, text: &str) -> [(&'static str, Vec<Placed>);
             (start, end, if own.is_empty() { "unknown" } else { same(own.contains(&number)) })
         })
         .collect();
-    let numbers = |pattern: &Regex, own: &dyn Fn(&str) -> bool| {
+    let numbers = |pattern: &Regex, own: &dyn Fn(&str) -> Option<bool>| {
         let mut places = Places::of(&text);
         let found = pattern.captures_iter(&text).filter_map(|found| found.get(1));
         found
-            .filter(|number| pattern.as_str() != ORDER.as_str() || comparable_order(number.as_str(), id))
-            .map(|number| {
+            .filter_map(|number| {
+                let own = own(number.as_str())?;
                 let (start, end) = places.of_match(&number);
-                (start, end, same(own(number.as_str())))
+                Some((start, end, same(own)))
             })
             .collect()
     };
     [
         ("waybill", waybills),
-        ("order_id", numbers(&ORDER, &|number| number == id)),
-        ("order_id_end", numbers(&ORDER_END, &|number| id.ends_with(number))),
+        ("order_id", numbers(&ORDER, &|number| comparable_order(number, id).then_some(number == id))),
+        ("order_id_end", numbers(&ORDER_END, &|number| Some(id.ends_with(number)))),
     ]
 }
 
